@@ -1,0 +1,118 @@
+#include "machine/memory/dram/dram.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "machine/memory/dram/invariant.hpp"
+#include "machine/memory/dram/zero.hpp"
+#include "machine/memory/events.hpp"
+
+namespace softsnp::memory {
+namespace {
+
+u64 checked_size(u64 bytes) {
+  if (bytes == 0 || bytes > Dram::max_bytes || !is_aligned(bytes, large_page_size)) {
+    broken_invariant("DRAM must be a multiple of 2 MiB below its maximum; bytes", bytes);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Dram::Dram(u64 bytes)
+    : size_(checked_size(bytes)),
+      frames_(size_),
+      form_storage_(size_ / page_size * sizeof(KeyId)),
+      watch_storage_(size_ / page_size),
+      base_(frames_.data()),
+      forms_(reinterpret_cast<KeyId*>(form_storage_.data())),
+      watched_(watch_storage_.data()) {
+  static_assert(KeyId{} == KeyId::none, "fresh forms are raw");
+  keys_.set_listener(this);
+}
+
+Dram::~Dram() = default;
+
+void Dram::out_of_range(SystemPhysical at, u64 bytes) {
+  static_cast<void>(bytes);
+  broken_invariant("access beyond the end of DRAM at sPA", at.value());
+}
+
+void Dram::check_range(SystemPhysical at, u64 bytes) const {
+  if (!contains(at, bytes) && bytes != 0) [[unlikely]] {
+    out_of_range(at, bytes);
+  }
+}
+
+void Dram::convert(SystemPhysical page, KeyId key) {
+  const u64 number = page.page_number();
+  u8* bytes = base_ + page.page().value();
+  const KeyId held = forms_[number];
+  if (held != KeyId::none) {
+    keys_.encrypt_frame(held, page.page(), bytes);
+  }
+  if (key != KeyId::none) {
+    keys_.decrypt_frame(key, page.page(), bytes);
+  }
+  relabel(page, key);
+  ++conversions_;
+  if (observer_ != nullptr) {
+    observer_->form_converted(page.page());
+  }
+}
+
+// Whoever holds a host pointer for the old form sees wrong bytes from here on.
+void Dram::relabel(SystemPhysical page, KeyId key) {
+  if (form(page) != key) {
+    forms_[page.page_number()] = key;
+    log_.append(page.page(), Change::form);
+  }
+}
+
+void Dram::log_contents(SystemPhysical page) {
+  if (watched(page)) {
+    log_.append(page.page(), Change::contents);
+  }
+}
+
+void Dram::key_will_change(KeyId id) {
+  const u64 count = size_ / page_size;
+  for (KeyId* at = forms_; (at = std::find(at, forms_ + count, id)) != forms_ + count; ++at) {
+    convert(SystemPhysical(static_cast<u64>(at - forms_) << page_shift), KeyId::none);
+  }
+}
+
+void Dram::reencrypt_in_place(SystemPhysical page, KeyId from, KeyId to) {
+  frame(page, from);
+  relabel(page, to);
+  log_contents(page);
+}
+
+void Dram::zero_frame(SystemPhysical page, KeyId key) {
+  relabel(page, key);
+  u8* bytes = base_ + page.page().value();
+  // Reading an untouched frame maps the host's shared zero page; writing would commit one.
+  if (!all_zero(bytes, page_size)) {
+    std::memset(bytes, 0, page_size);
+  }
+  log_contents(page);
+}
+
+void Dram::release_frames(SystemPhysical page, u64 count) {
+  const SystemPhysical first = page.page();
+  check_range(first, count * page_size);
+  for (u64 i = 0; i < count; ++i) {
+    relabel(first + i * page_size, KeyId::none);
+    log_contents(first + i * page_size);
+  }
+  if (count != 0) {
+    frames_.discard(first.value(), count * page_size);
+  }
+}
+
+void Dram::set_bus_layer(BusLayer* layer) {
+  bus_layer_ = layer;
+  log_.append_everything();
+}
+
+}  // namespace softsnp::memory
