@@ -1,0 +1,345 @@
+// The commands. Firmware sheet 1.3 (ids, states) and 1.6, 7.1 (buffers, operands). Columns that a
+// command does not name keep the defaults of CommandRow. SEV (legacy) platform state is always
+// UNINIT: commands that demand it need no column.
+#include <algorithm>
+
+#include "arch/psp/guest_buffers.hpp"
+#include "arch/psp/platform_buffers.hpp"
+#include "machine/psp/command_row.hpp"
+#include "machine/psp/handlers.hpp"
+
+namespace softsnp::psp {
+
+namespace {
+
+using S = PageState;
+constexpr u64 all = ~u64{0};
+constexpr u64 page_low = 0xFFF;
+constexpr u32 output_states = states(S::firmware, S::default_);
+constexpr u32 guest_pages = states(S::pre_guest, S::pre_swap, S::guest_invalid, S::guest_valid);
+constexpr u32 writable_guest_pages = states(S::pre_guest, S::pre_swap);
+
+constexpr u64 high_half(u64 mask) {
+  return mask << 32;
+}
+
+constexpr MustBeZero init_ex_zero[] = {
+    {0x00, ~u64{SnpInitEx::init_rmp | SnpInitEx::list_paddr_en}},  // and 04
+    {0x10, all},
+    {0x18, all},
+    {0x20, all},
+    {0x28, all},
+    {0x30, all},
+    {0x38, all}};
+constexpr MustBeZero shutdown_ex_zero[] = {
+    {0x00, high_half(~u64{SnpShutdownEx::iommu_snp_shutdown | SnpShutdownEx::x86_snp_shutdown})}};
+constexpr MustBeZero context_only_zero[] = {{0x00, page_low}};
+constexpr MustBeZero activate_ex_zero[] = {{0x00, high_half(all)}, {0x08, page_low}};
+constexpr MustBeZero launch_start_zero[] = {
+    {0x00, page_low},
+    {0x10, page_low},
+    {0x18, 0xFFFFFFFF & ~u64{SnpLaunchStart::ma_en | SnpLaunchStart::imi_en}}};
+constexpr MustBeZero launch_update_zero[] = {
+    {0x00, page_low}, {0x08, ~u64{0x1F}}, {0x10, page_low}, {0x18, high_half(all) | 0xFF}};
+constexpr MustBeZero launch_finish_zero[] = {
+    {0x00, page_low},
+    {0x18,
+     ~(SnpLaunchFinish::id_block_en | SnpLaunchFinish::auth_key_en | SnpLaunchFinish::vcek_dis)}};
+constexpr MustBeZero debug_zero[] = {{0x00, page_low}, {0x08, page_low}, {0x10, page_low}};
+constexpr MustBeZero reclaim_zero[] = {{0x00, page_low & ~SnpPageReclaim::size_2m}};
+constexpr MustBeZero unsmash_zero[] = {{0x00, large_page_size - 1}};
+constexpr MustBeZero set_state_zero[] = {{0x00, high_half(all)}};
+constexpr MustBeZero config_zero[] = {
+    {0x08, ~u64{SnpConfig::mask_chip_id | SnpConfig::mask_chip_key}},
+    {0x10, all},
+    {0x18, all},
+    {0x20, all},
+    {0x28, all},
+    {0x30, all},
+    {0x38, all}};
+
+constexpr PageOperand new_context[] = {{.offset = 0x00,
+                                        .states = states(S::firmware),
+                                        .size = SizeRule::only_4k,
+                                        .no_memory = Status::invalid_config}};
+constexpr PageOperand platform_status_to[] = {{.offset = 0x00,
+                                               .states = output_states,
+                                               .output_bytes = sizeof(SnpPlatformStatus),
+                                               .when_init = true}};
+constexpr PageOperand guest_status_to[] = {
+    {.offset = 0x08, .states = output_states, .output_bytes = sizeof(SnpGuestStatus)}};
+constexpr PageOperand feature_info_to[] = {{.offset = 0x08,
+                                            .states = output_states,
+                                            .output_bytes = sizeof(SnpFeatureInfoOutput),
+                                            .when_init = true}};
+constexpr PageOperand id_to[] = {{.offset = 0x00,
+                                  .states = output_states,
+                                  .output_bytes = SevGetId::id_bytes,
+                                  .when_init = true}};
+constexpr PageOperand launch_page[] = {{.offset = 0x10,
+                                        .states = states(S::pre_guest),
+                                        .size = SizeRule::launch_update,
+                                        .owned = true}};
+constexpr PageOperand decrypt_pages[] = {{.offset = 0x08, .states = guest_pages, .owned = true},
+                                         {.offset = 0x10, .states = states(S::firmware)}};
+constexpr PageOperand encrypt_pages[] = {
+    {.offset = 0x08}, {.offset = 0x10, .states = writable_guest_pages, .owned = true}};
+constexpr PageOperand reclaim_page[] = {{.offset = 0x00, .size = SizeRule::flag_in_paddr}};
+
+template <u32 length, Status otherwise>
+Status length_is(const Request& request) {
+  return static_cast<u32>(request.field(0)) == length ? Status::success : otherwise;
+}
+
+// A list of ranges takes part only in initialising the RMP.
+Status init_ex_parameters(const Request& request) {
+  return request.as<SnpInitEx>().flags == SnpInitEx::list_paddr_en ? Status::invalid_param
+                                                                   : Status::success;
+}
+
+Status shutdown_ex_parameters(const Request& request) {
+  const auto command = request.as<SnpShutdownEx>();
+  const bool x86_alone = (command.flags & SnpShutdownEx::x86_snp_shutdown) != 0 &&
+                         (command.flags & SnpShutdownEx::iommu_snp_shutdown) == 0;
+  return command.length != sizeof command || x86_alone ? Status::invalid_param : Status::success;
+}
+
+template <unsigned offset, u64 bytes>
+Status inside_page(const Request& request) {
+  return request.address(offset).page_offset() + bytes > page_size ? Status::invalid_param
+                                                                   : Status::success;
+}
+
+Status launch_update_parameters(const Request& request) {
+  const u64 type = get_bits(request.field(0x08), 3, 1);
+  return type < static_cast<u64>(PageType::normal) || type > static_cast<u64>(PageType::cpuid)
+             ? Status::invalid_param
+             : Status::success;
+}
+
+Status feature_info_parameters(const Request& request) {
+  const auto command = request.as<SnpFeatureInfo>();
+  return command.length != sizeof command || command.ecx_in > 1 ? Status::invalid_param
+                                                                : Status::success;
+}
+
+// A legacy SEV or SEV-ES command: comes with those guests.
+constexpr CommandRow legacy(Command command) {
+  return {.command = command};
+}
+// An SNP command of a later stage: guest messages, swapping and migration, firmware update, VLEK.
+constexpr CommandRow later(Command command) {
+  return {.command = command, .without_handler = Status::unsupported};
+}
+
+using C = Command;
+constexpr auto uninit = PlatformRule::uninit;
+constexpr auto init = PlatformRule::init;
+
+constexpr CommandRow rows[] = {
+    legacy(C::init),
+    legacy(C::shutdown),
+    legacy(C::platform_reset),
+    {.command = C::platform_status,
+     .bytes = sizeof(SevPlatformStatus),
+     .writes_buffer = true,
+     .handler = sev_platform_status},
+    legacy(C::pek_gen),
+    legacy(C::pek_csr),
+    legacy(C::pek_cert_import),
+    legacy(C::pdh_cert_export),
+    legacy(C::pdh_gen),
+    legacy(C::df_flush),
+    legacy(C::download_firmware),
+    {.command = C::get_id,
+     .bytes = sizeof(SevGetId),
+     .writes_buffer = true,
+     .pages = id_to,
+     .parameters = inside_page<0x00, SevGetId::id_bytes>,
+     .handler = sev_get_id},
+    legacy(C::init_ex),
+    legacy(C::nop),
+    legacy(C::ring_buffer),
+    legacy(C::decommission),
+    legacy(C::activate),
+    legacy(C::deactivate),
+    legacy(C::guest_status),
+    legacy(C::copy),
+    legacy(C::activate_ex),
+    legacy(C::launch_start),
+    legacy(C::launch_update_data),
+    legacy(C::launch_update_vmsa),
+    legacy(C::launch_measure),
+    legacy(C::launch_secret),
+    legacy(C::launch_finish),
+    legacy(C::attestation),
+    legacy(C::send_start),
+    legacy(C::send_update_data),
+    legacy(C::send_update_vmsa),
+    legacy(C::send_finish),
+    legacy(C::send_cancel),
+    legacy(C::receive_start),
+    legacy(C::receive_update_data),
+    legacy(C::receive_update_vmsa),
+    legacy(C::receive_finish),
+    legacy(C::dbg_decrypt),
+    legacy(C::dbg_encrypt),
+    legacy(C::swap_out),
+    legacy(C::swap_in),
+    {.command = C::snp_init, .platform = uninit, .handler = snp_init},
+    {.command = C::snp_shutdown, .nothing_when_uninit = true, .handler = snp_shutdown},
+    {.command = C::snp_platform_status,
+     .bytes = sizeof(SnpPlatformStatusCommand),
+     .pages = platform_status_to,
+     .parameters = inside_page<0x00, sizeof(SnpPlatformStatus)>,
+     .handler = snp_platform_status},
+    {.command = C::snp_df_flush, .handler = snp_df_flush},
+    {.command = C::snp_init_ex,
+     .bytes = sizeof(SnpInitEx),
+     .platform = uninit,
+     .zero = init_ex_zero,
+     .parameters = init_ex_parameters,
+     .handler = snp_init_ex},
+    {.command = C::snp_shutdown_ex,
+     .bytes = sizeof(SnpShutdownEx),
+     .nothing_when_uninit = true,
+     .zero = shutdown_ex_zero,
+     .parameters = shutdown_ex_parameters,
+     .handler = snp_shutdown_ex},
+    {.command = C::snp_decommission,
+     .bytes = sizeof(SnpGuestContextOnly),
+     .platform = init,
+     .context = 0x00,
+     .zero = context_only_zero,
+     .handler = snp_decommission},
+    {.command = C::snp_activate,
+     .bytes = sizeof(SnpActivate),
+     .platform = init,
+     .context = 0x00,
+     .guest_states = guest::launch | guest::running,
+     .zero = context_only_zero,
+     .handler = snp_activate},
+    {.command = C::snp_guest_status,
+     .bytes = sizeof(SnpGuestStatusCommand),
+     .platform = init,
+     .context = 0x00,
+     .zero = context_only_zero,
+     .pages = guest_status_to,
+     .parameters = inside_page<0x08, sizeof(SnpGuestStatus)>,
+     .handler = snp_guest_status},
+    {.command = C::snp_gctx_create,
+     .bytes = sizeof(SnpGuestContextOnly),
+     .platform = init,
+     .zero = context_only_zero,
+     .pages = new_context,
+     .handler = snp_gctx_create},
+    later(C::snp_guest_request),
+    {.command = C::snp_activate_ex,
+     .bytes = sizeof(SnpActivateEx),
+     .platform = init,
+     .context = 0x08,
+     .guest_states = guest::launch | guest::running,
+     .zero = activate_ex_zero,
+     .parameters = length_is<sizeof(SnpActivateEx), Status::invalid_param>,
+     .handler = snp_activate_ex},
+    {.command = C::snp_launch_start,
+     .bytes = sizeof(SnpLaunchStart),
+     .platform = init,
+     .context = 0x00,
+     .guest_states = guest::init,
+     .zero = launch_start_zero,
+     .handler = snp_launch_start},
+    {.command = C::snp_launch_update,
+     .bytes = sizeof(SnpLaunchUpdate),
+     .platform = init,
+     .context = 0x00,
+     .guest_states = guest::launch,
+     .active = true,
+     .zero = launch_update_zero,
+     .pages = launch_page,
+     .parameters = launch_update_parameters,
+     .handler = snp_launch_update},
+    {.command = C::snp_launch_finish,
+     .bytes = sizeof(SnpLaunchFinish),
+     .platform = init,
+     .context = 0x00,
+     .guest_states = guest::launch | guest::not_migration_image,
+     .active = true,
+     .zero = launch_finish_zero,
+     .handler = snp_launch_finish},
+    {.command = C::snp_dbg_decrypt,
+     .bytes = sizeof(SnpDebug),
+     .platform = init,
+     .context = 0x00,
+     .zero = debug_zero,
+     .pages = decrypt_pages,
+     .handler = snp_dbg_decrypt},
+    {.command = C::snp_dbg_encrypt,
+     .bytes = sizeof(SnpDebug),
+     .platform = init,
+     .context = 0x00,
+     .zero = debug_zero,
+     .pages = encrypt_pages,
+     .handler = snp_dbg_encrypt},
+    later(C::snp_page_swap_out),
+    later(C::snp_page_swap_in),
+    later(C::snp_page_move),
+    later(C::snp_page_md_init),
+    {.command = C::snp_page_set_state,
+     .bytes = sizeof(SnpPageSetState),
+     .platform = init,
+     .zero = set_state_zero,
+     .parameters = length_is<sizeof(SnpPageSetState), Status::invalid_length>,
+     .handler = snp_page_set_state},
+    {.command = C::snp_page_reclaim,
+     .bytes = sizeof(SnpPageReclaim),
+     .platform = init,
+     .zero = reclaim_zero,
+     .pages = reclaim_page,
+     .handler = snp_page_reclaim},
+    {.command = C::snp_page_unsmash,
+     .bytes = sizeof(SnpPageUnsmash),
+     .platform = init,
+     .zero = unsmash_zero,
+     .handler = snp_page_unsmash},
+    {.command = C::snp_config,
+     .bytes = sizeof(SnpConfig),
+     .zero = config_zero,
+     .handler = snp_config},
+    later(C::snp_download_firmware_ex),
+    {.command = C::snp_commit,
+     .bytes = sizeof(SnpCommit),
+     .parameters = length_is<sizeof(SnpCommit), Status::invalid_param>,
+     .handler = snp_commit},
+    later(C::snp_vlek_load),
+    {.command = C::snp_feature_info,
+     .bytes = sizeof(SnpFeatureInfo),
+     .pages = feature_info_to,
+     .parameters = feature_info_parameters,
+     .handler = snp_feature_info},
+};
+
+constexpr bool ascending() {
+  for (usize at = 1; at < std::size(rows); ++at) {
+    if (number(rows[at - 1].command) >= number(rows[at].command)) {
+      return false;
+    }
+  }
+  return true;
+}
+static_assert(ascending());
+
+}  // namespace
+
+std::span<const CommandRow> command_rows() {
+  return rows;
+}
+
+const CommandRow* find_row(u32 id) {
+  const auto* found = std::lower_bound(
+      std::begin(rows), std::end(rows), id,
+      [](const CommandRow& row, u32 wanted) { return number(row.command) < wanted; });
+  return found != std::end(rows) && number(found->command) == id ? found : nullptr;
+}
+
+}  // namespace softsnp::psp

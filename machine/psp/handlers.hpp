@@ -1,0 +1,40 @@
+// The command handlers: what a command does once the common checks have passed.
+#pragma once
+
+#include "machine/psp/firmware.hpp"
+
+namespace softsnp::psp {
+
+// platform_init.cpp
+Status snp_init(Firmware&, Request&);
+Status snp_init_ex(Firmware&, Request&);
+// platform_commands.cpp
+Status snp_shutdown(Firmware&, Request&);
+Status snp_shutdown_ex(Firmware&, Request&);
+Status snp_df_flush(Firmware&, Request&);
+Status snp_config(Firmware&, Request&);
+Status snp_commit(Firmware&, Request&);
+// status_commands.cpp
+Status snp_platform_status(Firmware&, Request&);
+Status snp_guest_status(Firmware&, Request&);
+Status snp_feature_info(Firmware&, Request&);
+Status sev_platform_status(Firmware&, Request&);
+Status sev_get_id(Firmware&, Request&);
+// guest_commands.cpp
+Status snp_gctx_create(Firmware&, Request&);
+Status snp_decommission(Firmware&, Request&);
+Status snp_activate(Firmware&, Request&);
+Status snp_activate_ex(Firmware&, Request&);
+// launch_start.cpp, launch_update.cpp, launch_finish.cpp
+Status snp_launch_start(Firmware&, Request&);
+Status snp_launch_update(Firmware&, Request&);
+Status snp_launch_finish(Firmware&, Request&);
+// debug_commands.cpp
+Status snp_dbg_decrypt(Firmware&, Request&);
+Status snp_dbg_encrypt(Firmware&, Request&);
+// page_commands.cpp
+Status snp_page_reclaim(Firmware&, Request&);
+Status snp_page_unsmash(Firmware&, Request&);
+Status snp_page_set_state(Firmware&, Request&);
+
+}  // namespace softsnp::psp
