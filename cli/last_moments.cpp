@@ -1,0 +1,43 @@
+#include "cli/last_moments.hpp"
+
+#include <fmt/format.h>
+
+#include "machine/cpu/processor.hpp"
+
+namespace softsnp::cli {
+
+observe::Moment LastMoments::moment() const {
+  if (machine_ == nullptr) {
+    return {};
+  }
+  const cpu::Processor& processor = machine_->core(0);
+  const bool in_guest = processor.system().controls().guest;
+  return {machine_->now(), 0, last_vmpl_, in_guest ? processor.core().state.rip : last_rip_};
+}
+
+void LastMoments::vmexit(svm::ExitCode, u64, u64, u64 rip) {
+  last_rip_ = rip;
+  if (machine_ != nullptr) {
+    last_vmpl_ = machine_->core(0).mmu().guest().vmpl;
+  }
+}
+
+void LastMoments::triple_fault(const cpu::FaultChain&) {
+  if (machine_ == nullptr) {
+    return;
+  }
+  const cpu::CoreState& state = machine_->core(0).core().state;
+  static constexpr const char* names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+  registers_ = fmt::format("rip {:#x} rflags {:#x} cs {:#x} cpl {}", state.rip, state.rflags(),
+                           state.seg[1].selector, state.cpl);
+  for (usize i = 0; i < std::size(names); ++i) {
+    registers_ += fmt::format("{}{} {:#x}", i % 4 == 0 ? "\n  " : " ", names[i], state.gpr[i]);
+  }
+  registers_ += fmt::format(
+      "\n  cr0 {:#x} cr2 {:#x} cr3 {:#x} cr4 {:#x} efer {:#x}\n  idtr {:#x}:{:#x} gdtr {:#x}:{:#x}",
+      state.cr0, state.cr2, state.cr3, state.cr4, state.efer, state.idtr.base, state.idtr.limit,
+      state.gdtr.base, state.gdtr.limit);
+}
+
+}  // namespace softsnp::cli

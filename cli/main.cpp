@@ -1,0 +1,22 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "cli/options.hpp"
+#include "cli/run_command.hpp"
+
+int main(int argc, char** argv) {
+  const auto options = softsnp::cli::parse_command_line({argv, static_cast<softsnp::usize>(argc)});
+  if (!options) {
+    const auto& stop = options.error();
+    fmt::print(stop.status == 0 ? stdout : stderr, "{}\n", stop.text);
+    return stop.status;
+  }
+  try {
+    return softsnp::cli::run_command(*options);
+  } catch (const std::exception& error) {  // the host has no memory left, and the like
+    fmt::print(stderr, "softsnp: internal fault: {}\n", error.what());
+    return 1;
+  }
+}

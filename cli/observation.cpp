@@ -1,0 +1,119 @@
+#include "cli/observation.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "machine/cpu/processor.hpp"
+#include "machine/memory/dram/dram.hpp"
+
+namespace softsnp::cli {
+namespace {
+
+Failure<std::string> fail_errno(const std::string& name) {
+  return Failure{name + ": " + std::strerror(errno)};
+}
+
+u64 resident_bytes() {
+  u64 total = 0;
+  u64 resident = 0;
+  std::FILE* const file = std::fopen("/proc/self/statm", "re");
+  if (file == nullptr) {
+    return 0;
+  }
+  const int read = std::fscanf(file, "%lu %lu", &total, &resident);
+  std::fclose(file);
+  return read == 2 ? resident * static_cast<u64>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+}  // namespace
+
+void Observation::LaunchWatch::launch_finished(const psp::LaunchFinished& event) {
+  digest.clear();
+  for (const u8 byte : event.launch_digest.bytes) {
+    digest += fmt::format("{:02x}", byte);
+  }
+}
+
+// The place comes first: the others ask for it.
+Observation::Observation() {
+  fan_out_.add(moments_);
+  fan_out_.add(launch_watch_);
+  fan_out_.add(explainer_);
+}
+
+Result<void, std::string> Observation::open(const RunOptions& options) {
+  trace_name_ = options.trace;
+  stats_name_ = options.stats;
+  if (!trace_name_.empty()) {
+    trace_.reset(std::fopen(trace_name_.c_str(), "we"));
+    if (!trace_) {
+      return fail_errno(trace_name_);
+    }
+    tracer_.emplace(trace_.get(), moments_, symbols_);
+    fan_out_.add(*tracer_);
+  }
+  if (!stats_name_.empty()) {
+    stats_.reset(std::fopen(stats_name_.c_str(), "we"));
+    if (!stats_) {
+      return fail_errno(stats_name_);
+    }
+    fan_out_.add(statistics_);
+  }
+  return {};
+}
+
+void Observation::attach(machine::Machine& machine) {
+  moments_.attach(machine);
+  explainer_.set_evidence({&moments_, &machine.rmp(), [&machine]() -> const cpu::Denial& {
+                             return machine.core(0).mmu().last_denial();
+                           }});
+}
+
+std::string Observation::explanations() const {
+  std::string text;
+  for (const std::string& paragraph : explainer_.paragraphs()) {
+    text += paragraph + "\n";
+  }
+  if (!moments_.registers().empty()) {
+    text += "Registers at the triple fault: " + moments_.registers() + "\n";
+  }
+  return text;
+}
+
+observe::Totals Observation::totals(machine::Machine& machine, const HostTimes& times) const {
+  const cpu::Processor& processor = machine.core(0);
+  const cpu::Counters& counters = processor.core().counters;
+  observe::Totals totals;
+  totals.virtual_time = machine.now();
+  totals.instructions = processor.retired();
+  totals.blocks_built = counters.blocks_built;
+  totals.block_lookups = counters.lookups;
+  totals.tlb_fills = counters.tlb_fills;
+  totals.tlb_flushes = counters.tlb_flushes;
+  totals.code_invalidations = counters.code_invalidations;
+  totals.form_conversions = machine.dram().conversions();
+  totals.seconds_total = times.total.count();
+  totals.seconds_launch = times.launch.count();
+  totals.seconds_guest = times.guest.count();
+  totals.resident_bytes = resident_bytes();
+  return totals;
+}
+
+Result<void, std::string> Observation::finish(machine::Machine& machine, const HostTimes& times) {
+  if (stats_) {
+    const std::string json = statistics_.json(totals(machine, times));
+    std::fwrite(json.data(), 1, json.size(), stats_.get());
+    if (std::fflush(stats_.get()) != 0 || std::ferror(stats_.get()) != 0) {
+      return fail_errno(stats_name_);
+    }
+  }
+  if (trace_ && (std::fflush(trace_.get()) != 0 || std::ferror(trace_.get()) != 0)) {
+    return fail_errno(trace_name_);
+  }
+  return {};
+}
+
+}  // namespace softsnp::cli

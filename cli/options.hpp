@@ -1,0 +1,41 @@
+// The command line as a value.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "arch/boot/platform.hpp"
+#include "arch/psp/tcb_version.hpp"
+#include "base/result.hpp"
+#include "image/launch_plan.hpp"
+
+namespace softsnp::cli {
+
+struct RunOptions {
+  std::string kernel;  // empty: the built-in sample guest
+  std::string initrd;
+  std::string append;
+  u64 memory = u64{512} << 20;
+  u64 policy = 0x30000;
+  u64 seed = 0;
+  image::Mode mode = image::Mode::snp;
+  std::optional<std::chrono::milliseconds> timeout;
+  std::string trace;
+  std::string stats;
+  psp::Product product = psp::Product::genoa;
+  u16 debug_exit_port = boot::platform::debug_exit_port;  // 0 = none
+  bool quiet = false;
+};
+
+// The program is to end at once: with help or a version on standard output, or with one line about
+// the mistake on standard error.
+struct ParseStop {
+  int status = 0;
+  std::string text;
+};
+
+Result<RunOptions, ParseStop> parse_command_line(std::span<const char* const> arguments);
+
+}  // namespace softsnp::cli

@@ -1,0 +1,201 @@
+#include "cli/run_command.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/file.hpp"
+#include "cli/observation.hpp"
+#include "cli/sizing.hpp"
+#include "guest/samples/embedded.hpp"
+#include "image/image.hpp"
+#include "image/memory_map.hpp"
+#include "machine/machine.hpp"
+#include "vmm/cpuid_table.hpp"
+#include "vmm/pipe_console.hpp"
+#include "vmm/terminal_console.hpp"
+#include "vmm/vmm.hpp"
+
+namespace softsnp::cli {
+namespace {
+
+using vmm::OutcomeKind;
+using vmm::RunOutcome;
+using HostClock = std::chrono::steady_clock;
+
+// The guest's files, kept only until its memory is filled.
+struct GuestFiles {
+  std::vector<u8> kernel;
+  std::vector<u8> initrd;
+};
+
+Failure<RunOutcome> bad_input(std::string text) {
+  return Failure{vmm::outcome(OutcomeKind::bad_input, std::move(text))};
+}
+
+Result<GuestFiles, RunOutcome> read_files(const RunOptions& options) {
+  if (options.memory < image::minimum_memory || options.memory > image::maximum_memory) {
+    return bad_input(fmt::format("--memory: {} MiB is outside {} MiB to {} MiB",
+                                 options.memory >> 20, image::minimum_memory >> 20,
+                                 image::maximum_memory >> 20));
+  }
+  GuestFiles files;
+  if (!options.kernel.empty()) {
+    auto kernel = read_file(options.kernel, options.memory);
+    if (!kernel) {
+      return bad_input(kernel.error());
+    }
+    files.kernel = std::move(*kernel);
+  }
+  if (!options.initrd.empty()) {
+    auto initrd = read_file(options.initrd, options.memory);
+    if (!initrd) {
+      return bad_input(initrd.error());
+    }
+    files.initrd = std::move(*initrd);
+  }
+  return std::move(files);
+}
+
+image::Inputs plan_inputs(const RunOptions& options, const GuestFiles& files, const kvm::Kvm& kvm) {
+  image::Inputs inputs;
+  const bool sample = options.kernel.empty();
+  inputs.kernel.name = sample ? "built-in sample guest" : options.kernel;
+  inputs.kernel.bytes = sample ? guest::sample_image() : std::span<const u8>(files.kernel);
+  inputs.initrd = {options.initrd, files.initrd};
+  inputs.append = options.append;
+  inputs.memory_size = options.memory;
+  inputs.mode = options.mode;
+  if (options.mode == image::Mode::snp) {
+    const auto supported = kvm.supported_cpuid(kvm::VmType::snp);
+    inputs.c_bit = vmm::c_bit(supported);
+    inputs.cpuid = vmm::cpuid_page_entries(supported);
+  }
+  return inputs;
+}
+
+vmm::Config vmm_config(const RunOptions& options) {
+  vmm::Config config;
+  config.mode = options.mode;
+  config.policy = options.policy;
+  config.debug_exit_port = options.debug_exit_port;
+  config.timeout = options.timeout;
+  return config;
+}
+
+void say(std::string_view text) {
+  fmt::print(stderr, "softsnp: {}\n", text);
+}
+
+class Run {
+ public:
+  explicit Run(const RunOptions& options) : options_(options) {}
+
+  RunOutcome perform() {
+    if (const auto opened = observation_.open(options_); !opened) {
+      return vmm::outcome(OutcomeKind::bad_input, opened.error());
+    }
+    if (auto prepared = prepare(); !prepared) {
+      return prepared.error();
+    }
+    const RunOutcome end = run_guest();
+    vmm_.reset();  // the VM's end belongs into the trace
+    times_.total = HostClock::now() - start_;
+    if (const auto finished = observation_.finish(*machine_, times_); !finished) {
+      say(finished.error());
+    }
+    return end;
+  }
+  std::string explanations() const { return observation_.explanations(); }
+
+ private:
+  Result<void, RunOutcome> prepare();
+  void report_launch(const vmm::LaunchedVm& launched) const;
+  RunOutcome run_guest();
+
+  RunOptions options_;
+  HostClock::time_point start_ = HostClock::now();
+  HostTimes times_;
+  Observation observation_;  // outlives what it watches
+  std::unique_ptr<machine::Machine> machine_;
+  std::unique_ptr<kvm::Kvm> kvm_;
+  std::unique_ptr<vmm::Vmm> vmm_;
+};
+
+Result<void, RunOutcome> Run::prepare() {
+  const auto files = read_files(options_);
+  if (!files) {
+    return Failure{files.error()};
+  }
+  machine_ = std::make_unique<machine::Machine>(machine::Config{dram_bytes_for(options_.memory),
+                                                                options_.seed, options_.product, 1,
+                                                                observation_.machine_observers()});
+  observation_.attach(*machine_);
+  kvm_ = kvm::make_kvm(machine_->port());
+  const image::Inputs inputs = plan_inputs(options_, *files, *kvm_);
+  observation_.add_symbols(inputs.kernel.bytes);
+  const auto plan = image::build(inputs);
+  if (!plan) {
+    return bad_input(plan.error().text);
+  }
+  const vmm::Config config = vmm_config(options_);
+  auto launched = vmm::launch(*kvm_, config, *plan, observation_.kvm_observer());
+  if (!launched) {
+    return Failure{launched.error()};
+  }
+  times_.launch = HostClock::now() - start_;
+  report_launch(*launched);
+  vmm_ = std::make_unique<vmm::Vmm>(std::move(*launched), plan->ram, config);
+  return {};
+}
+
+void Run::report_launch(const vmm::LaunchedVm& launched) const {
+  for (const std::string& line : launched.corrected_cpuid) {
+    say(line);
+  }
+  if (options_.quiet) {
+    return;
+  }
+  const bool snp = options_.mode == image::Mode::snp;
+  say(fmt::format("{} guest, {} MiB, {}launched in {:.2f} s", snp ? "SEV-SNP" : "plain",
+                  options_.memory >> 20,
+                  snp ? "digest " + observation_.launch_digest() + ", " : std::string(),
+                  times_.launch.count()));
+}
+
+// The terminal is raw, and the signals are ours, only while the guest runs.
+RunOutcome Run::run_guest() {
+  vmm::StopSignals signals;
+  std::unique_ptr<vmm::Console> console;
+  if (::isatty(STDIN_FILENO) != 0) {
+    console = std::make_unique<vmm::TerminalConsole>(STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO);
+  } else {
+    console = std::make_unique<vmm::PipeConsole>(STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO);
+  }
+  const auto begin = HostClock::now();
+  RunOutcome end = vmm_->run(*console, signals);
+  times_.guest = HostClock::now() - begin;
+  return end;
+}
+
+bool is_expected(OutcomeKind kind) {
+  return vmm::exit_status(kind) == 0 || kind == OutcomeKind::bad_input;
+}
+
+}  // namespace
+
+int run_command(const RunOptions& options) {
+  Run run(options);
+  const RunOutcome end = run.perform();
+  if (!is_expected(end.kind)) {
+    say(end.text);
+    fmt::print(stderr, "{}", run.explanations());
+  } else if (end.kind == OutcomeKind::bad_input || !options.quiet) {
+    say(end.text);
+  }
+  return end.status;
+}
+
+}  // namespace softsnp::cli

@@ -1,0 +1,257 @@
+#include "guest/samples/guest_cases.hpp"
+
+#include "arch/ghcb/msr_protocol.hpp"
+#include "arch/snp/rmp.hpp"
+#include "guest/runtime/console.hpp"
+#include "guest/runtime/cpu.hpp"
+#include "guest/runtime/exceptions.hpp"
+#include "guest/runtime/ghcb_client.hpp"
+#include "guest/runtime/page_tables.hpp"
+
+namespace softsnp::guest {
+namespace {
+
+using ghcb::PageOperation;
+
+alignas(large_page_size) volatile u64 large_area[large_page_size / 8];
+alignas(page_size) volatile u64 area[2][page_size / 8];
+
+u64 at(const volatile void* p) {
+  return reinterpret_cast<u64>(p);
+}
+
+void report(const char* what, const ProbeResult& result) {
+  print("  ", what, ": ");
+  if (result.faulted) {
+    print("vector ", result.vector, " error ", Hex{result.error}, " address ", Hex{result.address},
+          "\n");
+  } else {
+    print("no fault, value ", Hex{result.value}, "\n");
+  }
+}
+
+void report(const char* what, RmpOutcome outcome) {
+  print("  ", what, ": EAX ", u64{outcome.result}, " CF ", u64{outcome.unchanged}, "\n");
+}
+
+void make_shared(volatile void* page) {
+  pvalidate(page, false, false);
+  ghcb().change_page_state(at(page), false, PageOperation::make_shared);
+  set_encrypted(page, false);
+}
+
+void make_private(volatile void* page) {
+  set_encrypted(page, true);
+  ghcb().change_page_state(at(page), false, PageOperation::make_private);
+  pvalidate(page, false, true);
+}
+
+void case_not_validated() {
+  area[0][0] = 1;
+  report("PVALIDATE rescind", pvalidate(area[0], false, false));
+  report("read of the rescinded page", probe_read(area[0]));
+  report("write to the rescinded page", probe_write(area[0], 7));
+}
+
+void case_not_validated_unhandled() {
+  pvalidate(area[0], false, false);
+  area[0][0] = 1;
+}
+
+void case_double_validate() {
+  report("PVALIDATE of a validated page", pvalidate(area[0], false, true));
+  report("PVALIDATE rescind", pvalidate(area[0], false, false));
+  report("PVALIDATE rescind again", pvalidate(area[0], false, false));
+}
+
+void case_size_mismatch() {
+  // The 2 MiB area: its RMP entry is 2M if the launch made it so; a 4K request smashes it.
+  report("PVALIDATE 2M of 4K pages", pvalidate(large_area, true, true));
+  report("PVALIDATE 2M misaligned", pvalidate(area[0], true, true));
+}
+
+void case_rmpupdate_in_guest() {
+  const snp::RmpUpdate entry{};
+  print("  RMPUPDATE in a guest: EAX ", u64{rmpupdate(0x1000, &entry)}, "\n");
+}
+
+void case_rmpadjust() {
+  print("  RMPADJUST VMPL1 read: EAX ", u64{rmpadjust(area[0], false, 1, 1, false)}, "\n");
+  print("  RMPADJUST own level: EAX ", u64{rmpadjust(area[0], false, 0, 1, false)}, "\n");
+  print("  RMPADJUST level 9: EAX ", u64{rmpadjust(area[0], false, 9, 1, false)}, "\n");
+}
+
+void case_private_without_validate() {
+  make_shared(area[0]);
+  set_encrypted(area[0], true);
+  ghcb().change_page_state(at(area[0]), false, PageOperation::make_private);
+  report("read before PVALIDATE", probe_read(area[0]));
+}
+
+void case_ghcb_not_shared() {
+  // Points the page protocol at a private page: the host sees ciphertext.
+  wrmsr(x86::msr::ghcb, at(area[1]));
+  vmgexit();
+  print("  still here\n");
+}
+
+void case_ghcb_unregistered() {
+  make_shared(area[1]);
+  wrmsr(x86::msr::ghcb, at(area[1]));
+  vmgexit();
+  print("  still here\n");
+}
+
+void case_terminate() {
+  ghcb().terminate(1, 2);
+}
+
+void case_bad_requests() {
+  ghcb().begin();
+  Reply reply = ghcb().exit(0x12345678, 0, 0);
+  print("  unknown event: info1 ", reply.info1, " info2 ", reply.info2, "\n");
+  ghcb().begin();
+  reply = ghcb().exit(0x72, 0, 0);
+  print("  CPUID without inputs: info1 ", reply.info1, " info2 ", reply.info2, "\n");
+  ghcb().begin();
+  ghcb().set(ghcb::field::sw_scratch, 0x1000);
+  reply = ghcb().exit(0x80000010, 0, 0);
+  print("  scratch outside the GHCB: info1 ", reply.info1, " info2 ", reply.info2, "\n");
+  ghcb().page().usage = 7;
+  ghcb().begin();
+  reply = ghcb().exit(0x72, 0, 0);
+  print("  unknown usage: info1 ", reply.info1, " info2 ", reply.info2, "\n");
+  ghcb().page().usage = 0;
+  print("  unknown MSR code: ", Hex{msr_protocol(0xABC)}, "\n");
+  print("  misaligned PSC: ",
+        Hex{ghcb().change_page_state(0x201000, true, PageOperation::make_shared)}, "\n");
+}
+
+void case_triple_fault() {
+  const struct __attribute__((packed)) {
+    u16 limit;
+    u64 base;
+  } none{0, 0};
+  asm volatile("lidt %0; int3" : : "m"(none));
+}
+
+void case_halt() {
+  halt_forever();
+}
+
+void case_spin() {
+  for (;;) {
+    asm volatile("pause");
+  }
+}
+
+void case_exit_code() {
+  out8(0xF4, 0x21);
+}
+
+// Waits for the host's move: the negative tests change something behind the guest's back at the
+// exit of this port write, then the guest looks.
+void case_victim() {
+  area[0][0] = 0x1122334455667788;
+  print("  page at ", Hex{at(area[0])}, "\n");
+  out8(0x99, 1);
+  report("read after the host's move", probe_read(area[0]));
+  report("write after the host's move", probe_write(area[0], 5));
+}
+
+void case_page_state_rate() {
+  for (unsigned i = 0; i < 2000; ++i) {
+    pvalidate(area[0], false, false);
+    ghcb().change_page_state(at(area[0]), false, PageOperation::make_shared);
+    ghcb().change_page_state(at(area[0]), false, PageOperation::make_private);
+    pvalidate(area[0], false, true);
+  }
+}
+
+void case_page_state_rate_2m() {
+  for (unsigned i = 0; i < 200; ++i) {
+    pvalidate(large_area, true, false);
+    ghcb().change_page_state(at(large_area), true, PageOperation::make_shared);
+    ghcb().change_page_state(at(large_area), true, PageOperation::make_private);
+    pvalidate(large_area, true, true);
+  }
+}
+
+void case_vmgexit_rate() {
+  for (unsigned i = 0; i < 100000; ++i) {
+    msr_protocol(encode(ghcb::FeaturesRequest{}));
+  }
+}
+
+void case_vc_rate() {
+  for (unsigned i = 0; i < 50000; ++i) {
+    in8(0x99);
+  }
+}
+
+constexpr Case all[] = {
+    {"not-validated", case_not_validated},
+    {"not-validated-unhandled", case_not_validated_unhandled},
+    {"double-validate", case_double_validate},
+    {"size-mismatch", case_size_mismatch},
+    {"rmpupdate-in-guest", case_rmpupdate_in_guest},
+    {"rmpadjust", case_rmpadjust},
+    {"private-without-validate", case_private_without_validate},
+    {"ghcb-not-shared", case_ghcb_not_shared},
+    {"ghcb-unregistered", case_ghcb_unregistered},
+    {"terminate", case_terminate},
+    {"bad-requests", case_bad_requests},
+    {"triple-fault", case_triple_fault},
+    {"halt", case_halt},
+    {"spin", case_spin},
+    {"exit-code", case_exit_code},
+    {"victim", case_victim},
+    {"page-state-rate", case_page_state_rate},
+    {"page-state-rate-2m", case_page_state_rate_2m},
+    {"vmgexit-rate", case_vmgexit_rate},
+    {"vc-rate", case_vc_rate},
+};
+
+}  // namespace
+
+CaseList cases() {
+  return {all, all + sizeof all / sizeof all[0]};
+}
+
+void demonstrate(bool snp) {
+  const Cpuid features = cpuid(0x8000001F);
+  print("CPUID 8000001F: EAX ", Hex{features.eax}, " EBX ", Hex{features.ebx}, "\n");
+  if (!snp) {
+    print("not an SNP guest: nothing to convert\n");
+    return;
+  }
+  print("hypervisor features ", Hex{ghcb().hypervisor_features()}, "\n");
+  print("4 KiB page, private to shared and back:\n");
+  area[0][0] = 0xC0FFEE;
+  make_shared(area[0]);
+  report("read as shared", probe_read(area[0]));
+  area[0][0] = 0xBEEF;
+  report("after a write as shared", probe_read(area[0]));
+  make_private(area[0]);
+  report("read as private again", probe_read(area[0]));
+  print("2 MiB page, private to shared and back:\n");
+  report("PVALIDATE 2M rescind", pvalidate(large_area, true, false));
+  print("  page state change: ",
+        Hex{ghcb().change_page_state(at(large_area), true, PageOperation::make_shared)}, "\n");
+  set_encrypted_2m(large_area, false);
+  report("read as shared", probe_read(large_area));
+  set_encrypted_2m(large_area, true);
+  print("  page state change: ",
+        Hex{ghcb().change_page_state(at(large_area), true, PageOperation::make_private)}, "\n");
+  report("PVALIDATE 2M", pvalidate(large_area, true, true));
+  print("what must not work:\n");
+  case_not_validated();
+  pvalidate(area[0], false, true);
+  case_double_validate();
+  pvalidate(area[0], false, true);
+  case_rmpupdate_in_guest();
+  case_rmpadjust();
+  print("done\n");
+}
+
+}  // namespace softsnp::guest

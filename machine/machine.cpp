@@ -1,0 +1,46 @@
+#include "machine/machine.hpp"
+
+#include "machine/port_implementation.hpp"
+#include "machine/psp/psp.hpp"
+
+namespace softsnp::machine {
+
+struct Machine::Impl {
+  explicit Impl(const Config& config)
+      : package(config),
+        psp(psp_config(config), package.dram, package.rmp, package, config.observers.psp),
+        port(package, psp) {}
+
+  static psp::PspConfig psp_config(const Config& config) {
+    psp::PspConfig result;
+    result.seed = config.seed;
+    result.product = config.product;
+    result.tcb = psp::default_tcb(config.product);
+    return result;
+  }
+
+  Package package;
+  psp::Psp psp;
+  Port port;
+};
+
+Machine::Machine(const Config& config) : impl_(std::make_unique<Impl>(config)) {}
+Machine::~Machine() = default;
+
+HostPort& Machine::port() {
+  return impl_->port;
+}
+memory::Dram& Machine::dram() {
+  return impl_->package.dram;
+}
+memory::Rmp& Machine::rmp() {
+  return impl_->package.rmp;
+}
+cpu::Processor& Machine::core(unsigned index) {
+  return *impl_->package.processors.at(index);
+}
+u64 Machine::now() const {
+  return impl_->package.clock.now;
+}
+
+}  // namespace softsnp::machine

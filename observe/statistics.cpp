@@ -1,0 +1,70 @@
+#include "observe/statistics.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace softsnp::observe {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json by_code(const std::map<u64, u64>& counts) {
+  Json out = Json::object();
+  for (const auto& [code, count] : counts) {
+    out[fmt::format("{:#x}", code)] = count;
+  }
+  return out;
+}
+
+}  // namespace
+
+void Statistics::rmp_changed(const memory::RmpChange& e) {
+  ++rmp_changes_[name(e.cause.agent)];
+}
+
+void Statistics::rmp_instruction(const cpu::RmpInstructionEvent& e) {
+  static constexpr const char* names[] = {"pvalidate", "rmpadjust", "rmpquery"};
+  ++rmp_instructions_[names[static_cast<unsigned>(e.instruction)]];
+}
+
+void Statistics::page_state(const kvm::PageStateEvent& e) {
+  (e.is_private ? bytes_made_private_ : bytes_made_shared_) += e.bytes;
+}
+
+std::string Statistics::json(const Totals& t) const {
+  Json out;
+  out["virtual_time"] = t.virtual_time;
+  out["instructions"] = t.instructions;
+  out["blocks"] = {{"built", t.blocks_built},
+                   {"lookups", t.block_lookups},
+                   {"code_invalidations", t.code_invalidations}};
+  out["tlb"] = {{"fills", t.tlb_fills}, {"flushes", t.tlb_flushes}};
+  out["form_conversions"] = t.form_conversions;
+  out["seconds"] = {{"total", t.seconds_total},
+                    {"launch", t.seconds_launch},
+                    {"guest", t.seconds_guest},
+                    {"firmware", t.seconds_firmware}};
+  out["resident_bytes"] = t.resident_bytes;
+  out["vmrun"] = vmruns_;
+  out["vmexit"] = by_code(vmexits_);
+  out["vmgexit"] = vmgexits_;
+  out["vc"] = by_code(vc_);
+  Json vectors = Json::object();
+  for (usize i = 0; i < delivered_.size(); ++i) {
+    if (delivered_[i] != 0) {
+      vectors[std::to_string(i)] = delivered_[i];
+    }
+  }
+  out["delivered"] = vectors;
+  out["nested_faults"] = {{"taken", nested_faults_}, {"resolution", resolutions_}};
+  out["page_state"] = {{"bytes_made_private", bytes_made_private_},
+                       {"bytes_made_shared", bytes_made_shared_}};
+  out["rmp_changes"] = rmp_changes_;
+  out["rmp_instructions"] = rmp_instructions_;
+  out["psp_commands"] = psp_commands_;
+  out["host_rmp_faults"] = host_rmp_faults_;
+  return out.dump(2) + "\n";
+}
+
+}  // namespace softsnp::observe

@@ -1,0 +1,160 @@
+#include "cli/options.hpp"
+
+#include <gtest/gtest.h>
+
+#include "cli/numbers.hpp"
+#include "cli/sizing.hpp"
+
+namespace softsnp::cli::test {
+namespace {
+
+Result<RunOptions, ParseStop> parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "softsnp");
+  return parse_command_line(arguments);
+}
+
+TEST(Numbers, Sizes) {
+  EXPECT_EQ(parse_size("512M"), u64{512} << 20);
+  EXPECT_EQ(parse_size("4G"), u64{4} << 30);
+  EXPECT_EQ(parse_size("4g"), u64{4} << 30);
+  EXPECT_EQ(parse_size("262144K"), u64{256} << 20);
+  EXPECT_EQ(parse_size("1T"), u64{1} << 40);
+  EXPECT_EQ(parse_size("256"), u64{256} << 20) << "MiB, as QEMU's -m";
+  for (const char* bad : {"", "M", "0", "0M", "-1G", "1.5G", "4GB", "4 G", " 4G", "0x10M",
+                          "16777216T", "99999999999999999999"}) {
+    EXPECT_FALSE(parse_size(bad)) << bad;
+  }
+}
+
+TEST(Numbers, HexAndSeconds) {
+  EXPECT_EQ(parse_hex("30000"), 0x30000u);
+  EXPECT_EQ(parse_hex("0xB0000"), 0xB0000u);
+  EXPECT_FALSE(parse_hex("0x"));
+  EXPECT_FALSE(parse_hex("xyz"));
+  EXPECT_FALSE(parse_hex("10000000000000000"));
+  EXPECT_EQ(parse_number("10"), 10u);
+  EXPECT_EQ(parse_number("0x10"), 16u);
+  EXPECT_FALSE(parse_number("-1"));
+  EXPECT_EQ(parse_seconds("1.5"), std::chrono::milliseconds(1500));
+  for (const char* bad : {"", "0", "-1", "inf", "nan", "1e300", "5s"}) {
+    EXPECT_FALSE(parse_seconds(bad)) << bad;
+  }
+}
+
+TEST(Options, Defaults) {
+  const auto options = parse({"run"});
+  ASSERT_TRUE(options.ok());
+  EXPECT_TRUE(options->kernel.empty());
+  EXPECT_EQ(options->memory, u64{512} << 20);
+  EXPECT_EQ(options->policy, 0x30000u);
+  EXPECT_EQ(options->mode, image::Mode::snp);
+  EXPECT_EQ(options->debug_exit_port, 0xF4);
+  EXPECT_FALSE(options->timeout);
+}
+
+TEST(Options, Everything) {
+  const auto options = parse({"run",
+                              "--kernel",
+                              "k",
+                              "--initrd",
+                              "i",
+                              "--append",
+                              "console=ttyS0 x",
+                              "--memory",
+                              "1G",
+                              "--policy",
+                              "0xB0000",
+                              "--seed",
+                              "7",
+                              "--mode",
+                              "none",
+                              "--timeout",
+                              "2.5",
+                              "--trace",
+                              "t",
+                              "--stats",
+                              "s",
+                              "--product",
+                              "milan",
+                              "--debug-exit",
+                              "0x501",
+                              "--quiet"});
+  ASSERT_TRUE(options.ok()) << options.error().text;
+  EXPECT_EQ(options->kernel, "k");
+  EXPECT_EQ(options->initrd, "i");
+  EXPECT_EQ(options->append, "console=ttyS0 x");
+  EXPECT_EQ(options->memory, u64{1} << 30);
+  EXPECT_EQ(options->policy, 0xB0000u);
+  EXPECT_EQ(options->seed, 7u);
+  EXPECT_EQ(options->mode, image::Mode::plain);
+  EXPECT_EQ(options->timeout, std::chrono::milliseconds(2500));
+  EXPECT_EQ(options->trace, "t");
+  EXPECT_EQ(options->stats, "s");
+  EXPECT_EQ(options->product, psp::Product::milan);
+  EXPECT_EQ(options->debug_exit_port, 0x501);
+  EXPECT_TRUE(options->quiet);
+}
+
+TEST(Options, AppendMayBeEmptyOrLookLikeAnOption) {
+  const auto options = parse({"run", "--kernel", "k", "--append=--verbose"});
+  ASSERT_TRUE(options.ok());
+  EXPECT_EQ(options->append, "--verbose");
+}
+
+TEST(Options, BadUsageIsOneLineWithStatusTwo) {
+  const std::vector<std::vector<const char*>> mistakes = {
+      {},
+      {"walk"},
+      {"run", "--kernle", "k"},
+      {"run", "--kernel"},
+      {"run", "--memory", "lots"},
+      {"run", "--memory", "0"},
+      {"run", "--policy", "none"},
+      {"run", "--mode", "sev"},
+      {"run", "--product", "naples"},
+      {"run", "--timeout", "-1"},
+      {"run", "--seed", "1x"},
+      {"run", "--debug-exit", "70000"},
+      {"run", "--initrd", "i"},
+      {"run", "stray"},
+  };
+  for (const auto& arguments : mistakes) {
+    const auto parsed = parse(arguments);
+    const std::string shown = arguments.empty() ? "" : arguments.back();
+    ASSERT_FALSE(parsed.ok()) << shown;
+    EXPECT_EQ(parsed.error().status, 2) << shown;
+    EXPECT_EQ(parsed.error().text.find("softsnp: "), 0u) << shown;
+    EXPECT_EQ(parsed.error().text.find('\n'), std::string::npos) << shown;
+  }
+}
+
+TEST(Options, TheMistakeIsNamed) {
+  const auto parsed = parse({"run", "--memory", "lots"});
+  ASSERT_FALSE(parsed.ok());
+  EXPECT_NE(parsed.error().text.find("--memory"), std::string::npos) << parsed.error().text;
+  EXPECT_NE(parsed.error().text.find("'lots'"), std::string::npos) << parsed.error().text;
+}
+
+TEST(Options, HelpAndVersionSucceed) {
+  const auto version = parse({"--version"});
+  ASSERT_FALSE(version.ok());
+  EXPECT_EQ(version.error().status, 0);
+  EXPECT_EQ(version.error().text.find("softsnp "), 0u);
+  const auto help = parse({"run", "--help"});
+  ASSERT_FALSE(help.ok());
+  EXPECT_EQ(help.error().status, 0);
+  EXPECT_NE(help.error().text.find("--kernel"), std::string::npos);
+  EXPECT_EQ(parse({"--help"}).error().status, 0);
+}
+
+TEST(Sizing, RoomForBothBackingsAndTheRmp) {
+  for (const u64 guest : {u64{4} << 20, u64{512} << 20, u64{4} << 30, u64{1} << 40}) {
+    const u64 dram = dram_bytes_for(guest);
+    EXPECT_EQ(dram % (u64{1} << 30), 0u);
+    const u64 rmp = dram / 4096 * 16 + (16 << 10);
+    EXPECT_GE(dram - std::min(dram, rmp), 2 * guest + (u64{256} << 20)) << guest;
+  }
+}
+
+}  // namespace
+}  // namespace softsnp::cli::test

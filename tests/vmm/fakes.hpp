@@ -1,0 +1,214 @@
+// A hypervisor that plays a script: each run() of the vCPU returns the next exit.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "hypervisor/kvm/kvm.hpp"
+#include "vmm/console.hpp"
+#include "vmm/stop_signals.hpp"
+
+namespace softsnp::vmm::test {
+
+// What a scripted vCPU does when it is run: pass time, then exit.
+struct Step {
+  kvm::KvmExit exit;
+  u64 ticks = 1000;
+};
+
+struct FakeWorld {
+  u64 now = 5000;
+  u64 next_device_event = 0;
+  std::vector<std::pair<u64, u32>> messages;
+  std::vector<u8> level_vectors;
+};
+
+class FakeVcpu final : public kvm::Vcpu {
+ public:
+  explicit FakeVcpu(FakeWorld& world) : world_(world) {}
+
+  Result<void, kvm::Error> set_state(const svm::Vmsa& state) override {
+    state_ = state;
+    return {};
+  }
+  svm::Vmsa state() const override { return state_; }
+  void set_cpuid(std::span<const kvm::CpuidEntry> entries) override {
+    cpuid.assign(entries.begin(), entries.end());
+  }
+  // Without a script the vCPU idles as a hypervisor does: to the next event or the deadline.
+  kvm::KvmExit run(u64 deadline) override {
+    ++runs;
+    if (script.empty()) {
+      const u64 event = world_.next_device_event;
+      world_.now = event > world_.now && event < deadline ? event : deadline;
+      return kvm::InterruptedExit{};
+    }
+    const Step step = script.front();
+    script.pop_front();
+    world_.now += step.ticks;
+    return step.exit;
+  }
+  void complete_io(std::span<const u8> bytes) override {
+    io.emplace_back(bytes.begin(), bytes.end());
+  }
+  void complete_mmio(std::span<const u8> bytes) override {
+    mmio.emplace_back(bytes.begin(), bytes.end());
+  }
+  void complete_hypercall(u64 ret) override { hypercalls.push_back(ret); }
+  bool ready_for_extint() const override { return extint_ready; }
+  void queue_extint(u8 vector) override { extints.push_back(vector); }
+  void request_extint_window(bool wanted) override { window_wanted = wanted; }
+  void inject_nmi() override {}
+  bool halted() const override { return is_halted && script.empty(); }
+
+  std::deque<Step> script;
+  unsigned runs = 0;
+  bool is_halted = false;
+  bool extint_ready = false;
+  bool window_wanted = false;
+  std::vector<u8> extints;
+  std::vector<kvm::CpuidEntry> cpuid;
+  std::vector<std::vector<u8>> io, mmio;
+  std::vector<u64> hypercalls;
+
+ private:
+  FakeWorld& world_;
+  svm::Vmsa state_{};
+};
+
+class FakeVm final : public kvm::Vm {
+ public:
+  explicit FakeVm(FakeWorld& world) : world_(world), vcpu(world) {}
+
+  Result<void, kvm::Error> set_memory_region(u32 slot, GuestPhysical gpa, u64 size) override {
+    calls.push_back("region " + std::to_string(slot));
+    regions[gpa.value()] = size;
+    return {};
+  }
+  Result<void, kvm::Error> set_private(GuestPhysical gpa, u64 size, bool is_private) override {
+    calls.push_back(is_private ? "private" : "shared");
+    conversions.push_back({gpa.value(), size, is_private});
+    if (conversion_error != 0) {
+      return Failure{kvm::Error{conversion_error, 0, "scripted"}};
+    }
+    return {};
+  }
+  bool is_private(GuestPhysical) const override { return true; }
+  Result<void, kvm::Error> read_shared(GuestPhysical, std::span<u8>) override { return {}; }
+  Result<void, kvm::Error> write_shared(GuestPhysical gpa, std::span<const u8> from) override {
+    written[gpa.value()].assign(from.begin(), from.end());
+    return {};
+  }
+  Result<void, kvm::Error> launch_start(const kvm::LaunchStart& start) override {
+    calls.push_back("start");
+    policy = start.policy;
+    if (start_error.number != 0) {
+      return Failure{start_error};
+    }
+    return {};
+  }
+  Result<void, kvm::Error> launch_update(const kvm::LaunchUpdate& update,
+                                         std::vector<u8>* corrected) override {
+    calls.push_back("update " + std::to_string(static_cast<int>(update.type)));
+    if (update.type == kvm::LaunchPageType::cpuid && !accepted_cpuid_page.empty() &&
+        !std::equal(update.bytes.begin(), update.bytes.end(), accepted_cpuid_page.begin(),
+                    accepted_cpuid_page.end())) {
+      if (corrected) {
+        *corrected = accepted_cpuid_page;
+      }
+      return Failure{kvm::Error{5, 0x16, "CPUID page refused"}};
+    }
+    return {};
+  }
+  Result<void, kvm::Error> launch_finish(const kvm::LaunchFinish&) override {
+    calls.push_back("finish");
+    return {};
+  }
+  Result<kvm::Vcpu*, kvm::Error> create_vcpu(u32) override {
+    calls.push_back("vcpu");
+    return static_cast<kvm::Vcpu*>(&vcpu);
+  }
+  void signal_msi(u64 address, u32 data) override { world_.messages.emplace_back(address, data); }
+  void set_ioapic_level_vectors(std::span<const u8> vectors) override {
+    world_.level_vectors.assign(vectors.begin(), vectors.end());
+  }
+  u64 now() const override { return world_.now; }
+  u64 tsc_frequency_hz() const override { return 1'000'000'000; }
+  void set_next_device_event(u64 tsc) override { world_.next_device_event = tsc; }
+
+  struct Conversion {
+    u64 gpa, size;
+    bool is_private;
+    friend bool operator==(const Conversion&, const Conversion&) = default;
+  };
+
+ private:
+  FakeWorld& world_;
+
+ public:
+  FakeVcpu vcpu;
+  std::vector<std::string> calls;
+  std::map<u64, u64> regions;
+  std::vector<Conversion> conversions;
+  std::map<u64, std::vector<u8>> written;
+  int conversion_error = 0;
+  kvm::Error start_error;
+  std::vector<u8> accepted_cpuid_page;
+  u64 policy = 0;
+};
+
+// Hands out one VM, prepared before.
+class FakeKvm final : public kvm::Kvm {
+ public:
+  FakeKvm() : prepared_(std::make_unique<FakeVm>(world)), vm(*prepared_) {}
+  Result<std::unique_ptr<kvm::Vm>, kvm::Error> create_vm(const kvm::VmConfig& config) override {
+    type = config.type;
+    return std::unique_ptr<kvm::Vm>(std::move(prepared_));
+  }
+  std::vector<kvm::CpuidEntry> supported_cpuid(kvm::VmType) const override { return cpuid; }
+
+  FakeWorld world;
+
+ private:
+  std::unique_ptr<FakeVm> prepared_;
+
+ public:
+  FakeVm& vm;
+  kvm::VmType type = kvm::VmType::plain;
+  std::vector<kvm::CpuidEntry> cpuid;
+};
+
+class FakeConsole final : public Console {
+ public:
+  void write(std::span<const u8> bytes) override { output.append(bytes.begin(), bytes.end()); }
+  ConsoleInput poll(std::chrono::milliseconds) override {
+    ++polls;
+    if (inputs.empty()) {
+      has_ended = true;
+      return {};
+    }
+    ConsoleInput next = inputs.front();
+    inputs.pop_front();
+    return next;
+  }
+  bool interactive() const override { return is_interactive; }
+  bool ended() const override { return has_ended; }
+  void notice(std::string_view line) override { notices.emplace_back(line); }
+
+  std::string output;
+  std::deque<ConsoleInput> inputs;
+  std::vector<std::string> notices;
+  bool is_interactive = false;
+  bool has_ended = false;
+  unsigned polls = 0;
+};
+
+struct NoSignals final : StopSource {
+  std::optional<int> stop_requested() override { return number; }
+  std::optional<int> number;
+};
+
+}  // namespace softsnp::vmm::test

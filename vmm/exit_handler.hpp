@@ -1,0 +1,45 @@
+// Answers each of KVM's exits. Visited without a default: a new exit does not build until it has
+// its answer here.
+#pragma once
+
+#include <optional>
+
+#include "hypervisor/kvm/kvm.hpp"
+#include "vmm/board.hpp"
+#include "vmm/memory_conversion.hpp"
+#include "vmm/outcome.hpp"
+
+namespace softsnp::vmm {
+
+class ExitHandler {
+ public:
+  // Nothing: the vCPU may run on.
+  using Answer = std::optional<RunOutcome>;
+
+  ExitHandler(kvm::Vm& vm, kvm::Vcpu& vcpu, Board& board, std::vector<image::RamRange> ram)
+      : vm_(vm), vcpu_(vcpu), board_(board), conversion_(vm, std::move(ram)) {}
+
+  Answer operator()(const kvm::IoExit& exit);
+  Answer operator()(const kvm::MmioExit& exit);
+  Answer operator()(const kvm::HypercallExit& exit);
+  Answer operator()(const kvm::MemoryFaultExit& exit);
+  Answer operator()(const kvm::TerminationExit& exit);
+  Answer operator()(const kvm::IoapicEoiExit& exit);
+  Answer operator()(const kvm::ShutdownExit& exit);
+  Answer operator()(const kvm::FailEntryExit& exit);
+  Answer operator()(const kvm::NoProgressExit& exit);
+  Answer operator()(const kvm::InternalErrorExit& exit);
+  Answer operator()(const kvm::InterruptedExit& exit);
+
+ private:
+  Answer port_in(const kvm::IoExit& exit);
+  Answer port_out(const kvm::IoExit& exit);
+  Answer requested_end() const;
+
+  kvm::Vm& vm_;
+  kvm::Vcpu& vcpu_;
+  Board& board_;
+  MemoryConversion conversion_;
+};
+
+}  // namespace softsnp::vmm

@@ -1,0 +1,163 @@
+#include "vmm/launch.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "vmm/cpuid_table.hpp"
+
+namespace softsnp::vmm {
+namespace {
+
+using Done = Result<void, RunOutcome>;
+
+Failure<RunOutcome> refused(OutcomeKind kind, std::string_view step, const kvm::Error& error) {
+  std::string text = fmt::format("{}: {}", step, error.what);
+  if (error.firmware != 0) {
+    text += fmt::format(" (firmware status {:#x})", error.firmware);
+  }
+  return Failure{outcome(kind, std::move(text))};
+}
+
+Done give_memory(kvm::Vm& vm, const image::LaunchPlan& plan) {
+  u32 slot = 0;
+  for (const image::RamRange& range : plan.ram) {
+    if (const auto done = vm.set_memory_region(slot++, range.start, range.length); !done) {
+      return refused(OutcomeKind::internal_fault, "guest memory", done.error());
+    }
+    if (plan.mode == image::Mode::plain) {
+      continue;
+    }
+    if (const auto done = vm.set_private(range.start, range.length, true); !done) {
+      return refused(OutcomeKind::internal_fault, "private memory", done.error());
+    }
+  }
+  return {};
+}
+
+// Firmware writes the page it would accept back; QEMU's second try uses that one.
+Done launch_cpuid_page(LaunchedVm& launched, const kvm::LaunchUpdate& update) {
+  std::vector<u8> corrected;
+  const auto first = launched.vm->launch_update(update, &corrected);
+  if (first) {
+    return {};
+  }
+  if (corrected.size() != update.bytes.size()) {
+    return refused(OutcomeKind::internal_fault, "CPUID page", first.error());
+  }
+  launched.corrected_cpuid = corrected_leaves(update.bytes, corrected);
+  kvm::LaunchUpdate retry = update;
+  retry.bytes = corrected;
+  if (const auto second = launched.vm->launch_update(retry); !second) {
+    return refused(OutcomeKind::internal_fault, "CPUID page", second.error());
+  }
+  return {};
+}
+
+kvm::LaunchPageType page_type(image::PageType type) {
+  switch (type) {
+    case image::PageType::normal:
+      return kvm::LaunchPageType::normal;
+    case image::PageType::zero:
+      return kvm::LaunchPageType::zero;
+    case image::PageType::unmeasured:
+      return kvm::LaunchPageType::unmeasured;
+    case image::PageType::secrets:
+      return kvm::LaunchPageType::secrets;
+    case image::PageType::cpuid:
+      break;
+  }
+  return kvm::LaunchPageType::cpuid;
+}
+
+Done launch_region(LaunchedVm& launched, const image::LaunchRegion& region) {
+  const kvm::LaunchUpdate update{region.gpa, region.length, page_type(region.type), region.bytes};
+  if (region.type == image::PageType::cpuid) {
+    return launch_cpuid_page(launched, update);
+  }
+  if (const auto done = launched.vm->launch_update(update); !done) {
+    return refused(
+        OutcomeKind::internal_fault,
+        fmt::format("launch update of {} bytes at {:#x}", region.length, region.gpa.value()),
+        done.error());
+  }
+  return {};
+}
+
+Done launch_protected(LaunchedVm& launched, const image::LaunchPlan& plan, u64 policy) {
+  if (const auto done = launched.vm->launch_start({policy}); !done) {
+    constexpr u16 policy_failure = 0x07;  // firmware sheet 1.2
+    const kvm::Error& error = done.error();
+    const bool users_fault = error.firmware == policy_failure || error.number == EINVAL;
+    return refused(users_fault ? OutcomeKind::bad_input : OutcomeKind::internal_fault,
+                   fmt::format("launch with policy {:#x} refused", policy), error);
+  }
+  for (const image::LaunchRegion& region : plan.regions) {
+    if (const Done done = launch_region(launched, region); !done) {
+      return done;
+    }
+  }
+  if (const auto done = launched.vm->launch_finish({}); !done) {
+    return refused(OutcomeKind::internal_fault, "launch finish", done.error());
+  }
+  return {};
+}
+
+// Pages without content stay untouched: fresh memory is zero and costs nothing.
+Done load_plain(kvm::Vm& vm, const image::LaunchPlan& plan) {
+  for (const image::LaunchRegion& region : plan.regions) {
+    const std::span<const u8> bytes(region.bytes);
+    for (u64 at = 0; at < bytes.size(); at += page_size) {
+      const auto page = bytes.subspan(at, std::min<u64>(page_size, bytes.size() - at));
+      if (std::all_of(page.begin(), page.end(), [](u8 byte) { return byte == 0; })) {
+        continue;
+      }
+      if (const auto done = vm.write_shared(region.gpa + at, page); !done) {
+        return refused(OutcomeKind::internal_fault, "loading the image", done.error());
+      }
+    }
+  }
+  return {};
+}
+
+Done make_vcpu(LaunchedVm& launched, const kvm::Kvm& kvm, kvm::VmType type,
+               const image::LaunchPlan& plan) {
+  const auto vcpu = launched.vm->create_vcpu(0);
+  if (!vcpu) {
+    return refused(OutcomeKind::internal_fault, "vCPU", vcpu.error());
+  }
+  launched.vcpu = *vcpu;
+  launched.vcpu->set_cpuid(kvm.supported_cpuid(type));
+  if (const auto done = launched.vcpu->set_state(plan.entry_state); !done) {
+    return refused(OutcomeKind::internal_fault, "initial vCPU state", done.error());
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
+                                      const image::LaunchPlan& plan, kvm::Observer* observer) {
+  const bool plain = plan.mode == image::Mode::plain;
+  const auto type = plain ? kvm::VmType::plain : kvm::VmType::snp;
+  auto created = kvm.create_vm({type, observer});
+  if (!created) {
+    return refused(OutcomeKind::internal_fault, "VM", created.error());
+  }
+  LaunchedVm launched{std::move(*created), nullptr, {}};
+  if (const Done done = give_memory(*launched.vm, plan); !done) {
+    return Failure{done.error()};
+  }
+  if (const Done done = make_vcpu(launched, kvm, type, plan); !done) {
+    return Failure{done.error()};
+  }
+  const Done filled =
+      plain ? load_plain(*launched.vm, plan) : launch_protected(launched, plan, config.policy);
+  if (!filled) {
+    return Failure{filled.error()};
+  }
+  return std::move(launched);
+}
+
+}  // namespace softsnp::vmm

@@ -1,0 +1,27 @@
+// Executes a launch plan: memory slots, pages, first vCPU.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hypervisor/kvm/kvm.hpp"
+#include "image/launch_plan.hpp"
+#include "vmm/config.hpp"
+#include "vmm/outcome.hpp"
+
+namespace softsnp::vmm {
+
+struct LaunchedVm {
+  std::unique_ptr<kvm::Vm> vm;
+  kvm::Vcpu* vcpu = nullptr;  // owned by vm
+  // What the firmware changed in the CPUID page, one line a register.
+  std::vector<std::string> corrected_cpuid;
+};
+
+// QEMU's order: VM, memory, vCPU, LAUNCH_START, pages in the plan's order, LAUNCH_FINISH. A policy
+// that is refused is the user's mistake, any other refusal ours.
+Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
+                                      const image::LaunchPlan& plan, kvm::Observer* observer);
+
+}  // namespace softsnp::vmm
