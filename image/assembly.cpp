@@ -1,0 +1,175 @@
+#include "image/assembly.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "arch/boot/setup_data.hpp"
+#include "image/acpi.hpp"
+#include "image/entry_state.hpp"
+#include "image/low_memory.hpp"
+#include "image/memory_map.hpp"
+#include "image/page_tables.hpp"
+
+namespace softsnp::image {
+namespace {
+
+Result<void, ImageError> check(const Inputs& inputs) {
+  const u64 size = inputs.memory_size;
+  if (size < minimum_memory || size > maximum_memory || !is_aligned(size, page_size)) {
+    return fail("memory", "size",
+                "expected " + size_text(minimum_memory) + " to " + size_text(maximum_memory) +
+                    " in whole pages, got " + size_text(size));
+  }
+  if (inputs.vcpu_count == 0 || inputs.vcpu_count > maximum_vcpus) {
+    return fail("vcpus", "count", "expected 1 to " + std::to_string(maximum_vcpus));
+  }
+  if (inputs.mode == Mode::snp && (inputs.c_bit < 32 || inputs.c_bit > 51)) {
+    return fail("c-bit", "position", "expected 32 to 51, got " + std::to_string(inputs.c_bit));
+  }
+  if (inputs.cpuid.size() > psp::CpuidPage::max_count) {
+    return fail("cpuid", "entries",
+                "at most 64 fit the CPUID page, got " + std::to_string(inputs.cpuid.size()));
+  }
+  if (inputs.append.find('\0') != std::string::npos) {
+    return fail("command line", "", "contains a zero byte");
+  }
+  if (!inputs.initrd.name.empty() && inputs.initrd.bytes.empty()) {
+    return fail(inputs.initrd.name, "", "initrd is empty");
+  }
+  return {};
+}
+
+std::vector<u8> cpuid_page(const std::vector<psp::CpuidEntry>& entries) {
+  psp::CpuidPage page{};
+  page.count = static_cast<u32>(entries.size());
+  std::copy(entries.begin(), entries.end(), std::begin(page.entries));
+  const std::span<const u8> bytes = as_bytes(page);
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace
+
+Assembly::Assembly(const Inputs& inputs, Format format)
+    : inputs_(&inputs), memory_(ram_ranges(inputs.memory_size)) {
+  plan_.mode = inputs.mode;
+  plan_.format = format;
+  plan_.memory_size = inputs.memory_size;
+  plan_.ram = ram_ranges(inputs.memory_size);
+  plan_.e820 = e820_map(inputs.memory_size, inputs.mode);
+}
+
+Result<Assembly, ImageError> Assembly::begin(const Inputs& inputs, Format format) {
+  if (const auto checked = check(inputs); !checked) {
+    return pass_on(checked);
+  }
+  Assembly assembly(inputs, format);
+  assembly.place_firmware_tables();
+  if (inputs.mode == Mode::snp) {
+    assembly.place_cc_pages();
+  }
+  return assembly;
+}
+
+// The loader's own places are disjoint by construction (low_memory.hpp): a clash is our fault.
+void Assembly::place(GuestPhysical gpa, std::span<const u8> bytes) {
+  if (!memory_.put(gpa, bytes)) {
+    std::abort();
+  }
+}
+
+void Assembly::place_firmware_tables() {
+  place(low::descriptors, descriptor_table());
+  place(low::page_tables, identity_map(inputs_->mode, inputs_->c_bit));
+  place(low::acpi, acpi_tables(low::acpi, inputs_->vcpu_count));
+  plan_.layout.rsdp = low::acpi;
+}
+
+void Assembly::place_cc_pages() {
+  boot::CcBlob blob{};
+  blob.magic = boot::cc_blob_magic;
+  blob.version = 1;
+  blob.secrets_address = low::secrets.value();
+  blob.secrets_length = page_size;
+  blob.cpuid_address = low::cpuid.value();
+  blob.cpuid_length = page_size;
+  place(low::cc_blob, as_bytes(blob));
+  boot::CcBlobNode node{};
+  node.header = {0, boot::SetupDataType::cc_blob, sizeof node - sizeof node.header};
+  node.cc_blob_address = static_cast<u32>(low::cc_blob.value());
+  place(low::setup_data, as_bytes(node));
+  if (!memory_.put_page(low::secrets, PageType::secrets, {}) ||
+      !memory_.put_page(low::cpuid, PageType::cpuid, cpuid_page(inputs_->cpuid))) {
+    std::abort();
+  }
+}
+
+std::string Assembly::no_room(GuestPhysical gpa, u64 length) const {
+  const GuestPhysical ram_end = low_ram_end(inputs_->memory_size);
+  GuestPhysical end = gpa;
+  if (gpa >= low::one_mib && end.checked_add(length)) {
+    return "memory too small: needs RAM from " + hex(gpa.value()) + " to " + hex(end.value()) +
+           ", RAM below 4 GiB ends at " + hex(ram_end.value());
+  }
+  return "expected it within " + hex(low::end.value()) + " to " + hex(low::ram_end.value()) +
+         " or from " + hex(low::one_mib.value()) + " on, got " + hex(gpa.value()) + " and " +
+         hex(length) + " bytes";
+}
+
+Result<void, ImageError> Assembly::load_kernel(GuestPhysical gpa, std::span<const u8> bytes,
+                                               u64 memory_length, std::string_view field) {
+  const std::string& name = inputs_->kernel.name;
+  memory_length = std::max<u64>(memory_length, bytes.size());
+  if (!is_free_ram(inputs_->memory_size, gpa, memory_length)) {
+    return fail(name, field, no_room(gpa, memory_length));
+  }
+  if (!memory_.put(gpa, bytes)) {
+    return fail(name, field, "overlaps another part of the image at " + hex(gpa.value()));
+  }
+  Layout& at = plan_.layout;
+  const bool first = at.kernel_end == GuestPhysical(0);
+  at.kernel_start = first ? gpa : std::min(at.kernel_start, gpa);
+  at.kernel_end = std::max(at.kernel_end, gpa + memory_length);
+  return {};
+}
+
+Result<void, ImageError> Assembly::place_command_line(u64 length_limit) {
+  const u64 limit = std::min(length_limit, low::command_line_capacity - 1);
+  const std::string& text = inputs_->append;
+  if (text.size() > limit) {
+    return fail("command line", "length",
+                std::to_string(text.size()) + " bytes, " + inputs_->kernel.name +
+                    " takes at most " + std::to_string(limit));
+  }
+  place(low::command_line, {reinterpret_cast<const u8*>(text.c_str()), text.size() + 1});
+  plan_.layout.command_line = low::command_line;
+  return {};
+}
+
+Result<void, ImageError> Assembly::place_initrd(u64 highest) {
+  const File& initrd = inputs_->initrd;
+  if (initrd.bytes.empty()) {
+    return {};
+  }
+  const u64 floor = std::max(plan_.layout.kernel_end, low::one_mib).value();
+  const u64 ceiling = std::min(low_ram_end(inputs_->memory_size).value(),
+                               highest < ~u64{0} ? highest + 1 : highest);
+  const u64 length = align_up(initrd.bytes.size(), page_size);
+  const u64 start = length <= ceiling ? align_down(ceiling - length, large_page_size) : 0;
+  if (start < floor || start + initrd.bytes.size() > ceiling) {
+    return fail(initrd.name, "size",
+                "initrd of " + size_text(initrd.bytes.size()) + " is too big: free memory is " +
+                    hex(floor) + " to " + hex(ceiling));
+  }
+  place(GuestPhysical(start), initrd.bytes);
+  plan_.layout.initrd = GuestPhysical(start);
+  plan_.layout.initrd_size = initrd.bytes.size();
+  return {};
+}
+
+LaunchPlan Assembly::finish(const svm::Vmsa& entry_state) {
+  plan_.entry_state = entry_state;
+  plan_.regions = memory_.regions();
+  return std::move(plan_);
+}
+
+}  // namespace softsnp::image

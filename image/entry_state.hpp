@@ -1,0 +1,18 @@
+// The first vCPU's registers. linux-boot sheet 1.4; Multiboot Specification 3.2.
+#pragma once
+
+#include "image/launch_plan.hpp"
+
+namespace softsnp::image {
+
+// Long mode, paging on with the loader's identity map, interrupts off; other registers zero.
+svm::Vmsa long_mode_state(Mode mode, GuestPhysical entry, GuestPhysical boot_info);
+
+// Protected mode, paging off, flat segments; EAX and EBX as Multiboot asks.
+svm::Vmsa protected_mode_state(Mode mode, GuestPhysical entry, GuestPhysical boot_info);
+
+// The descriptor table both states' selectors refer to, for guests that reload a segment before
+// they bring their own: 8 code32, 10h code64, 18h data (Linux' numbers for the last two).
+std::vector<u8> descriptor_table();
+
+}  // namespace softsnp::image
