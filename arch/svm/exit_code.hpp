@@ -67,6 +67,8 @@ enum class ExitCode : u64 {
   rdpru = 0x8E,
   efer_write_trap = 0x8F,
   cr0_write_trap = 0x90,
+  cr4_write_trap = 0x94,
+  cr8_write_trap = 0x98,
   invlpgb = 0xA0,
   invlpgb_illegal = 0xA1,
   invpcid = 0xA2,

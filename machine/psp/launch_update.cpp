@@ -113,13 +113,12 @@ Status check_cpuid(Firmware& firmware, Request& request, SystemPhysical page) {
 void encrypt(Firmware& firmware, const GuestContext& context, const Update& update) {
   memory::Dram& dram = firmware.port.dram();
   const memory::KeyId key = memory::key_of(context.asid);
+  if (update.type == PageType::zero) {
+    dram.zero_frames(update.page, bytes(update.size) / page_size, key);
+    return;
+  }
   for (u64 offset = 0; offset < bytes(update.size); offset += page_size) {
-    const SystemPhysical page = update.page + offset;
-    if (update.type == PageType::zero) {
-      dram.zero_frame(page, key);
-    } else {
-      dram.reencrypt_in_place(page, memory::KeyId::none, key);
-    }
+    dram.reencrypt_in_place(update.page + offset, memory::KeyId::none, key);
   }
 }
 

@@ -99,10 +99,14 @@ void Dram::zero_frame(SystemPhysical page, KeyId key) {
 }
 
 void Dram::release_frames(SystemPhysical page, u64 count) {
+  zero_frames(page, count, KeyId::none);
+}
+
+void Dram::zero_frames(SystemPhysical page, u64 count, KeyId key) {
   const SystemPhysical first = page.page();
   check_range(first, count * page_size);
   for (u64 i = 0; i < count; ++i) {
-    relabel(first + i * page_size, KeyId::none);
+    relabel(first + i * page_size, key);
     log_contents(first + i * page_size);
   }
   if (count != 0) {

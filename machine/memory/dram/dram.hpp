@@ -57,6 +57,8 @@ class Dram final : private KeyChangeListener {
   // All bytes of the frame := 0 as seen under key, without converting what was there. Commits no
   // host memory for a frame that was never touched.
   void zero_frame(SystemPhysical page, KeyId key);
+  // The same for count frames at once: their host memory is given back, none of it is looked at.
+  void zero_frames(SystemPhysical page, u64 count, KeyId key);
   // Gives the frame's host memory back; it reads as raw zeros afterwards.
   void release_frame(SystemPhysical page) { release_frames(page, 1); }
   // Same for `count` frames from page on, in one host call.

@@ -1,0 +1,27 @@
+// Host memory management and platform state of one machine, in the order of their dependence.
+#pragma once
+
+#include "hypervisor/host/asid_pool.hpp"
+#include "hypervisor/host/memory.hpp"
+#include "hypervisor/host/platform.hpp"
+#include "hypervisor/host/psp_mailbox.hpp"
+#include "hypervisor/host/rmp.hpp"
+
+namespace softsnp::host {
+
+struct HostKernel {
+  explicit HostKernel(machine::HostPort& port)
+      : memory(port), psp(memory), rmp(memory, psp), platform(memory, psp), asids(port, platform) {}
+  HostKernel(const HostKernel&) = delete;
+  HostKernel& operator=(const HostKernel&) = delete;
+
+  machine::HostPort& port() { return memory.port(); }
+
+  HostMemory memory;
+  PspMailbox psp;
+  Rmp rmp;
+  Platform platform;
+  AsidPool asids;
+};
+
+}  // namespace softsnp::host

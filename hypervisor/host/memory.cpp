@@ -1,0 +1,70 @@
+#include "hypervisor/host/memory.hpp"
+
+#include <array>
+
+#include "hypervisor/host/rmp_area.hpp"
+
+namespace softsnp::host {
+namespace {
+
+// The first MiB is left alone as on a PC; so sPA 0 never names an allocated page.
+constexpr u64 low_area_bytes = u64{1} << 20;
+
+PageAllocator make_allocator(const machine::HostPort& port) {
+  const RmpArea rmp = rmp_area(port.dram_bytes());
+  const std::array<PageAllocator::Range, 2> reserved{
+      PageAllocator::Range{SystemPhysical(0), low_area_bytes},
+      PageAllocator::Range{rmp.base, rmp.size}};
+  return PageAllocator(port.dram_bytes(), reserved);
+}
+
+}  // namespace
+
+HostMemory::HostMemory(machine::HostPort& port) : port_(port), allocator_(make_allocator(port)) {}
+
+std::optional<SystemPhysical> HostMemory::allocate(PageSize size) {
+  return allocator_.allocate(size);
+}
+
+std::optional<SystemPhysical> HostMemory::allocate_contiguous(unsigned pages) {
+  const auto frame = allocator_.allocate(PageSize::size_2m);
+  if (!frame) {
+    return std::nullopt;
+  }
+  for (u64 offset = pages * page_size; offset < large_page_size; offset += page_size) {
+    allocator_.release(*frame + offset, PageSize::size_4k);
+  }
+  return frame;
+}
+
+void HostMemory::release(SystemPhysical page, PageSize size) {
+  for (u64 offset = 0; offset < bytes(size); offset += page_size) {
+    if (port_.clear_page(page + offset)) {
+      allocator_.release(page + offset, PageSize::size_4k);
+    } else {
+      leak(page + offset, PageSize::size_4k);
+    }
+  }
+}
+
+Result<void, machine::HostFault> HostMemory::load(SystemPhysical at, std::span<u8> to) {
+  return port_.load(at, to);
+}
+
+Result<void, machine::HostFault> HostMemory::store(SystemPhysical at, std::span<const u8> from) {
+  return port_.store(at, from);
+}
+
+void HostMemory::load_own(SystemPhysical at, std::span<u8> to) {
+  if (!port_.load(at, to)) {
+    broken_invariant("a load from a page of the host kernel faulted");
+  }
+}
+
+void HostMemory::store_own(SystemPhysical at, std::span<const u8> from) {
+  if (!port_.store(at, from)) {
+    broken_invariant("a store to a page of the host kernel faulted");
+  }
+}
+
+}  // namespace softsnp::host

@@ -1,0 +1,63 @@
+// The host kernel's own memory: pages by the allocator, contents by loads and stores through the
+// direct map. Free pages are always zero: they start so and are cleared when they come back.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "arch/address.hpp"
+#include "base/result.hpp"
+#include "hypervisor/host/error.hpp"
+#include "hypervisor/host/page_allocator.hpp"
+#include "machine/port/host_port.hpp"
+
+namespace softsnp::host {
+
+class HostMemory {
+ public:
+  // A page that could not be taken back (Linux: snp_leak_pages). It is never used again.
+  struct LeakedPage {
+    SystemPhysical page;
+    PageSize size = PageSize::size_4k;
+  };
+
+  explicit HostMemory(machine::HostPort& port);
+
+  // Zero-filled. nullopt: no memory.
+  std::optional<SystemPhysical> allocate(PageSize size);
+  // Pages that lie side by side, at most 512; also zero-filled.
+  std::optional<SystemPhysical> allocate_contiguous(unsigned pages);
+  // The page must be hypervisor-owned; one that the RMP still protects is leaked.
+  void release(SystemPhysical page, PageSize size);
+  void leak(SystemPhysical page, PageSize size) { leaked_.push_back({page, size}); }
+
+  Result<void, machine::HostFault> load(SystemPhysical at, std::span<u8> to);
+  Result<void, machine::HostFault> store(SystemPhysical at, std::span<const u8> from);
+  // For pages of our own that no guest can have: a fault is a broken invariant.
+  void load_own(SystemPhysical at, std::span<u8> to);
+  void store_own(SystemPhysical at, std::span<const u8> from);
+  template <class T>
+  T load_value(SystemPhysical at) {
+    T value;
+    load_own(at, {reinterpret_cast<u8*>(&value), sizeof value});
+    return value;
+  }
+  template <class T>
+  void store_value(SystemPhysical at, const T& value) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    store_own(at, {reinterpret_cast<const u8*>(&value), sizeof value});
+  }
+
+  machine::HostPort& port() { return port_; }
+  const std::vector<LeakedPage>& leaked() const { return leaked_; }
+  u64 free_pages() const { return allocator_.free_pages(); }
+
+ private:
+  machine::HostPort& port_;
+  PageAllocator allocator_;
+  std::vector<LeakedPage> leaked_;
+};
+
+}  // namespace softsnp::host

@@ -1,0 +1,45 @@
+// What a vCPU still has to do when the VMM comes back from an exit.
+#pragma once
+
+#include <variant>
+#include <vector>
+
+#include "base/types.hpp"
+
+namespace softsnp::kvm {
+
+struct NothingPending {};
+// IN through the GHCB: the value goes into RAX.
+struct GhcbIn {
+  u8 size = 1;
+};
+// INS through the GHCB: the bytes go to the scratch area.
+struct GhcbStringIn {
+  u64 scratch = 0;
+  u64 length = 0;
+};
+struct GhcbMmioRead {
+  u64 scratch = 0;
+  u64 length = 0;
+};
+struct PscByMsr {
+  u64 request = 0;
+};
+struct PscByEvent {};
+// IN of a plain VM: into RAX, then past the instruction.
+struct PlainIn {
+  u8 size = 1;
+};
+struct PlainStringIn {
+  u8 size = 1;
+  u64 count = 0;
+};
+// A load of the instruction under emulation.
+struct PlainMmioRead {};
+// A store of it: go on with the rest.
+struct PlainMmioWrite {};
+
+using Pending = std::variant<NothingPending, GhcbIn, GhcbStringIn, GhcbMmioRead, PscByMsr,
+                             PscByEvent, PlainIn, PlainStringIn, PlainMmioRead, PlainMmioWrite>;
+
+}  // namespace softsnp::kvm

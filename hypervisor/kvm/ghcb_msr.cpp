@@ -1,0 +1,92 @@
+// VMGEXIT: which protocol, and the MSR protocol. GHCB sheet 2.
+#include <cerrno>
+
+#include "arch/ghcb/page_state_change.hpp"
+#include "hypervisor/kvm/vcpu.hpp"
+
+namespace softsnp::kvm {
+using namespace ghcb;  // the requests, by their names
+
+VcpuImpl::Exit VcpuImpl::handle_vmgexit() {
+  const u64 request = vmcb_.ghcb;
+  if ((request & page_offset_mask) == 0) {
+    ++vm_.counters.vmgexit_page;
+    return handle_page_request(GuestPhysical(request));
+  }
+  ++vm_.counters.vmgexit_msr;
+  return handle_msr_request(request);
+}
+
+void VcpuImpl::answer_msr(u64 request, u64 answer) {
+  vmcb_.ghcb = answer;
+  VmgexitEvent event;
+  event.vcpu = index_;
+  event.msr_protocol = true;
+  event.code = request & page_offset_mask;
+  event.name = ghcb::name(static_cast<MsrCode>(event.code));
+  event.request = request;
+  event.answer = answer;
+  vm_.observer.vmgexit(event);
+}
+
+VcpuImpl::Exit VcpuImpl::terminate_by_msr(u64 request, const TerminationRequest& reason) {
+  answer_msr(request, request);
+  return KvmExit(TerminationExit{reason.reason_set, reason.reason_code, 0});
+}
+
+// MP state AP_RESET_HOLD. With one vCPU no INIT-SIPI can come: before_entry() says so.
+VcpuImpl::Exit VcpuImpl::reset_hold() {
+  held_in_reset_ = true;
+  return std::nullopt;
+}
+
+VcpuImpl::Exit VcpuImpl::handle_msr_request(u64 request) {
+  const auto decoded = decode_msr_request(request);
+  if (!decoded) {
+    // The MSR stays as it is: the guest sees its own request and fails (GHCB sheet 2.1).
+    answer_msr(request, request);
+    return std::nullopt;
+  }
+  const auto answer = [&](u64 value) -> Exit {
+    answer_msr(request, value);
+    return std::nullopt;
+  };
+  return decoded->visit(
+      [&](const PageProtocol&) -> Exit { return std::nullopt; },
+      [&](const SevInformationRequest&) -> Exit {
+        const u32 c_bit = vm_.port().cpuid(0x8000001F, 0).ebx & 0x3F;
+        return answer(sev_information_response(protocol_version_max, protocol_version_min,
+                                               static_cast<u8>(c_bit)));
+      },
+      [&](const CpuidRequest& r) -> Exit {
+        ++vm_.counters.cpuid;
+        const machine::CpuidResult result = cpuid_.lookup(r.function, 0, cpuid_state());
+        const u32 values[] = {result.eax, result.ebx, result.ecx, result.edx};
+        return answer(cpuid_response(values[static_cast<unsigned>(r.which) & 3], r.which));
+      },
+      [&](const ApResetHoldRequest&) -> Exit {
+        answer_msr(request, ap_reset_hold_response(0));
+        return reset_hold();
+      },
+      [&](const PreferredGhcbRequest&) -> Exit { return answer(no_preferred_ghcb); },
+      [&](const RegisterGhcbRequest& r) -> Exit {
+        registered_ghcb_ = r.ghcb;
+        return answer(register_ghcb_response(r.ghcb));
+      },
+      [&](const PageStateChangeRequest& r) -> Exit {
+        const auto operation = static_cast<PageOperation>(r.operation);
+        if (operation != PageOperation::make_private && operation != PageOperation::make_shared) {
+          return answer(page_state_change_response(page_state_change_failed));
+        }
+        const bool to_private = operation == PageOperation::make_private;
+        pending_ = PscByMsr{request};
+        return KvmExit(HypercallExit{hypercall_map_gpa_range,
+                                     {r.page.value(), 1, to_private ? map_gpa_private : 0}});
+      },
+      // Not advertised; KVM 6.12 does not know the code.
+      [&](const RunVmplRequest&) -> Exit { return answer(request); },
+      [&](const FeaturesRequest&) -> Exit { return answer(features_response(feature::sev_snp)); },
+      [&](const TerminationRequest& r) -> Exit { return terminate_by_msr(request, r); });
+}
+
+}  // namespace softsnp::kvm

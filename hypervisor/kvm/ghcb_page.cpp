@@ -1,0 +1,152 @@
+// The page protocol: the request is copied, checked, dispatched; the answer is written back before
+// the next VMRUN. GHCB sheet 1.3, 1.7.
+#include <cerrno>
+
+#include "arch/svm/exit_code.hpp"
+#include "arch/x86/registers.hpp"
+#include "hypervisor/kvm/hex.hpp"
+#include "hypervisor/kvm/vcpu.hpp"
+
+namespace softsnp::kvm {
+namespace field = ghcb::field;
+using ghcb::Event;
+using ghcb::Malformed;
+
+VcpuImpl::Exit VcpuImpl::refuse(int error, std::string why) {
+  return KvmExit(InternalErrorExit{error, std::move(why)});
+}
+
+VcpuImpl::Exit VcpuImpl::handle_page_request(GuestPhysical at) {
+  ghcb::Ghcb page{};
+  if (at == GuestPhysical(0) || !vm_.memory.read_shared(at, page.raw)) {
+    return std::nullopt;  // nothing can be said to the guest; it runs on
+  }
+  request_ = read_request(at, page);
+  const ghcb::ValidBitmap none{};
+  (void)vm_.memory
+      .write_shared(at + field::valid_bitmap, {reinterpret_cast<const u8*>(&none), sizeof none})
+      .ok();
+  if (registered_ghcb_ != at) {
+    return refuse(EINVAL, "VMGEXIT with a GHCB at gPA " + hex(at.value()) +
+                              " that the guest has not registered");
+  }
+  ghcb_open_ = true;
+  response1_ = 0;
+  response2_ = 0;
+  if (const auto error = check_request(request_, GuestKind::snp)) {
+    respond_malformed(*error);
+    return std::nullopt;
+  }
+  return dispatch_event();
+}
+
+void VcpuImpl::respond(u64 info1, u64 info2) {
+  response1_ = info1;
+  response2_ = info2;
+}
+
+void VcpuImpl::respond_malformed(Malformed error) {
+  respond(static_cast<u64>(ghcb::Response::malformed_input), static_cast<u64>(error));
+}
+
+void VcpuImpl::write_ghcb(unsigned offset, u64 value) {
+  (void)vm_.memory
+      .write_shared(request_.ghcb + offset, {reinterpret_cast<const u8*>(&value), sizeof value})
+      .ok();
+}
+
+// RAX to RDX go back with their bits set even where the event does not define them.
+void VcpuImpl::flush_ghcb() {
+  if (!ghcb_open_) {
+    return;
+  }
+  ghcb_open_ = false;
+  ghcb::ValidBitmap valid{};
+  const std::pair<unsigned, u64> values[] = {
+      {field::rax, request_.rax},        {field::rbx, request_.rbx},
+      {field::rcx, request_.rcx},        {field::rdx, request_.rdx},
+      {field::sw_exitinfo1, response1_}, {field::sw_exitinfo2, response2_}};
+  for (const auto& [offset, value] : values) {
+    write_ghcb(offset, value);
+    valid.set(offset);
+  }
+  write_ghcb(field::valid_bitmap, valid.low);
+  write_ghcb(field::valid_bitmap + 8, valid.high);
+  VmgexitEvent event;
+  event.vcpu = index_;
+  event.code = request_.exit_code;
+  event.name = ghcb::name(request_.event());
+  event.request = request_.exit_info1;
+  event.request2 = request_.exit_info2;
+  event.rax = request_.rax;
+  event.rcx = request_.rcx;
+  event.answer = response1_;
+  event.answer2 = response2_;
+  vm_.observer.vmgexit(event);
+}
+
+VcpuImpl::Exit VcpuImpl::dispatch_event() {
+  switch (request_.event()) {
+    case Event::cpuid:
+      return event_cpuid();
+    case Event::msr:
+      return event_msr();
+    case Event::ioio:
+      return event_io();
+    case Event::mmio_read:
+    case Event::mmio_write:
+      return event_mmio();
+    case Event::vmmcall:
+      return event_vmmcall();
+    case Event::page_state_change:
+      return event_page_state();
+    case Event::guest_request:
+    case Event::extended_guest_request:
+      return event_guest_request();
+    case Event::ap_jump_table:
+      return event_jump_table();
+    case Event::termination:
+      return event_terminate();
+    case Event::ap_reset_hold:
+      return reset_hold();
+    case Event::features:
+      respond(0, ghcb::feature::sev_snp);
+      return std::nullopt;
+    case Event::nmi_complete:
+      nmi_masked_ = false;
+      return std::nullopt;
+    // Accepted and nothing to do (GHCB sheet 5).
+    case Event::dr7_read:
+    case Event::dr7_write:
+    case Event::invd:
+    case Event::wbinvd:
+    case Event::monitor:
+    case Event::mwait:
+      return std::nullopt;
+    case Event::rdtscp:
+      queue_exception(x86::Vector::ud);
+      return std::nullopt;
+    case Event::rdpmc:
+      queue_exception(x86::Vector::gp, 0);
+      return std::nullopt;
+    case Event::rdtsc:
+      return refuse(EINVAL,
+                    "the guest asked for RDTSC through its GHCB, which KVM never "
+                    "intercepts and has no handler for");
+    case Event::unsupported:
+      return refuse(
+          EINVAL, "the guest met a #VC it does not support, exit code " + hex(request_.exit_info1));
+    // check_request() lets none of these through.
+    case Event::ap_creation:
+    case Event::hv_doorbell_page:
+    case Event::hv_ipi:
+    case Event::hv_timer:
+    case Event::apic_id_list:
+    case Event::run_vmpl:
+      break;
+  }
+  respond_malformed(Malformed::invalid_event);
+  return std::nullopt;
+}
+
+}  // namespace softsnp::kvm

@@ -1,0 +1,188 @@
+// The VM and the host kernel behind the KVM wall.
+#include "hypervisor/kvm/kvm.hpp"
+
+#include <cerrno>
+
+#include "arch/x86/msr.hpp"
+#include "hypervisor/kvm/error.hpp"
+#include "hypervisor/kvm/msr_permissions.hpp"
+#include "hypervisor/kvm/vcpu.hpp"
+
+namespace softsnp::kvm {
+namespace {
+
+class VmImpl final : public Vm {
+ public:
+  VmImpl(host::HostKernel& host, const VmConfig& config, PermissionMaps maps, Asid plain_asid)
+      : observer_(config.observer != nullptr ? *config.observer : no_observer_),
+        memory_(host, config.type, observer_, counters_),
+        snp_(host, memory_),
+        context_{host,      config.type, observer_,
+                 counters_, memory_,     snp_,
+                 maps,      plain_asid,  u64{0} - host.port().tsc(),
+                 0,         {},          0} {}
+  // vCPUs first, then the firmware's guest, then its memory.
+  ~VmImpl() override { vcpus_.clear(); }
+
+  bool has_page_tables() const { return memory_.root() != SystemPhysical(0); }
+
+  Result<void, Error> set_memory_region(u32 slot, GuestPhysical gpa, u64 size) override {
+    return memory_.set_region(slot, gpa, size);
+  }
+  Result<void, Error> set_private(GuestPhysical gpa, u64 size, bool is_private) override {
+    return memory_.set_private(gpa, size, is_private);
+  }
+  bool is_private(GuestPhysical page) const override { return memory_.is_private(page); }
+  Result<void, Error> read_shared(GuestPhysical gpa, std::span<u8> to) override {
+    return memory_.read_shared(gpa, to);
+  }
+  Result<void, Error> write_shared(GuestPhysical gpa, std::span<const u8> from) override {
+    return memory_.write_shared(gpa, from);
+  }
+
+  Result<void, Error> launch_start(const LaunchStart& start) override;
+  Result<void, Error> launch_update(const LaunchUpdate& update,
+                                    std::vector<u8>* corrected) override;
+  Result<void, Error> launch_finish(const LaunchFinish& finish) override;
+  Result<Vcpu*, Error> create_vcpu(u32 apic_id) override;
+
+  void signal_msi(u64 address, u32 data) override;
+  void set_ioapic_level_vectors(std::span<const u8> vectors) override;
+  u64 now() const override { return context_.port().tsc(); }
+  u64 tsc_frequency_hz() const override { return context_.port().tsc_frequency_hz(); }
+  void set_next_device_event(u64 tsc) override { context_.next_device_event = tsc; }
+  Counters counters() const override { return counters_; }
+
+ private:
+  Observer no_observer_;
+  Observer& observer_;
+  Counters counters_;
+  GuestMemory memory_;
+  SnpGuest snp_;
+  VmContext context_;
+  std::vector<std::unique_ptr<VcpuImpl>> vcpus_;
+};
+
+Result<void, Error> VmImpl::launch_start(const LaunchStart& start) {
+  return context_.is_snp() ? snp_.start(start) : fail(ENOTTY, "not an SNP VM");
+}
+
+Result<void, Error> VmImpl::launch_update(const LaunchUpdate& update, std::vector<u8>* corrected) {
+  return context_.is_snp() ? snp_.update(update, corrected) : fail(ENOTTY, "not an SNP VM");
+}
+
+Result<void, Error> VmImpl::launch_finish(const LaunchFinish& finish) {
+  if (!context_.is_snp()) {
+    return fail(ENOTTY, "not an SNP VM");
+  }
+  std::vector<SystemPhysical> pages;
+  for (const auto& vcpu : vcpus_) {
+    const auto page = snp_.add_vmsa(vcpu->initial_state());
+    if (!page) {
+      return Failure<Error>{page.error()};
+    }
+    pages.push_back(*page);
+  }
+  if (auto finished = snp_.finish(finish); !finished) {
+    return finished;
+  }
+  for (usize i = 0; i < vcpus_.size(); ++i) {
+    vcpus_[i]->set_launched(pages[i]);
+  }
+  return {};
+}
+
+Result<Vcpu*, Error> VmImpl::create_vcpu(u32 apic_id) {
+  if (!vcpus_.empty()) {
+    return fail(EEXIST, "one vCPU a VM so far");
+  }
+  const auto page = context_.host.memory.allocate(PageSize::size_4k);
+  if (!page) {
+    return fail(ENOMEM, "no memory for a VMCB");
+  }
+  vcpus_.push_back(
+      std::make_unique<VcpuImpl>(context_, static_cast<u32>(vcpus_.size()), apic_id, *page));
+  return static_cast<Vcpu*>(vcpus_.back().get());
+}
+
+// APM2 16.14: destination in address [19:12], mode in [2]; vector, delivery mode and trigger in
+// the data.
+void VmImpl::signal_msi(u64 address, u32 data) {
+  const u32 destination = static_cast<u32>(get_bits(address, 19, 12));
+  const auto mode = static_cast<DeliveryMode>(get_bits(data, 10, 8));
+  const auto trigger = has_bit(data, 15) ? Lapic::Trigger::level : Lapic::Trigger::edge;
+  for (const auto& vcpu : vcpus_) {
+    if (!vcpu->lapic().matches(destination, has_bit(address, 2))) {
+      continue;
+    }
+    const bool accepted = vcpu->lapic().deliver(mode, static_cast<u8>(data), trigger);
+    if (accepted && mode == DeliveryMode::lowest_priority) {
+      return;
+    }
+  }
+}
+
+void VmImpl::set_ioapic_level_vectors(std::span<const u8> vectors) {
+  context_.level_vectors.reset();
+  for (const u8 vector : vectors) {
+    context_.level_vectors.set(vector);
+  }
+}
+
+class KvmImpl final : public Kvm {
+ public:
+  explicit KvmImpl(machine::HostPort& port) : host_(port) {}
+
+  Result<std::unique_ptr<Vm>, Error> create_vm(const VmConfig& config) override;
+  std::vector<CpuidEntry> supported_cpuid(VmType type) const override {
+    return kvm::supported_cpuid(host_.memory.port(), type);
+  }
+
+ private:
+  Result<PermissionMaps, Error> maps_for(VmType type);
+
+  mutable host::HostKernel host_;
+  std::optional<PermissionMaps> plain_maps_, snp_maps_;
+  u32 plain_vms_ = 0;
+};
+
+Result<PermissionMaps, Error> KvmImpl::maps_for(VmType type) {
+  std::optional<PermissionMaps>& maps = type == VmType::snp ? snp_maps_ : plain_maps_;
+  if (!maps) {
+    const auto pages = host_.memory.allocate_contiguous(permission_map_pages);
+    if (!pages) {
+      return fail(ENOMEM, "no memory for permission maps");
+    }
+    maps = PermissionMaps{*pages, *pages + io_map_bytes};
+    host_.memory.store_own(maps->iopm, make_io_permissions());
+    host_.memory.store_own(maps->msrpm, make_msr_permissions(type));
+  }
+  return *maps;
+}
+
+Result<std::unique_ptr<Vm>, Error> KvmImpl::create_vm(const VmConfig& config) {
+  const auto enabled =
+      config.type == VmType::snp ? host_.platform.enable_snp() : host_.platform.enable_svm();
+  if (!enabled) {
+    return fail(enabled.error());
+  }
+  const auto maps = maps_for(config.type);
+  if (!maps) {
+    return Failure<Error>{maps.error()};
+  }
+  const auto asid = static_cast<Asid>(host_.asids.first_plain() + plain_vms_);
+  plain_vms_ += config.type == VmType::plain ? 1 : 0;
+  auto vm = std::make_unique<VmImpl>(host_, config, *maps, asid);
+  if (!vm->has_page_tables()) {
+    return fail(ENOMEM, "no memory for nested page tables");
+  }
+  return std::unique_ptr<Vm>(std::move(vm));
+}
+
+}  // namespace
+
+std::unique_ptr<Kvm> make_kvm(machine::HostPort& port) {
+  return std::make_unique<KvmImpl>(port);
+}
+
+}  // namespace softsnp::kvm

@@ -1,0 +1,157 @@
+// KVM's API in C++: what a VMM may ask of the hypervisor. VMMs include this and exits.hpp alone.
+// Errors are errno values, positive. Source: Linux Documentation/virt/kvm/{api.rst,
+// x86/amd-memory-encryption.rst}; GHCB sheet 5; firmware sheet 1.4, 2.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "arch/address.hpp"
+#include "arch/svm/vmsa.hpp"
+#include "base/result.hpp"
+#include "hypervisor/kvm/events.hpp"
+#include "hypervisor/kvm/exits.hpp"
+
+namespace softsnp::machine {
+class HostPort;
+}
+
+namespace softsnp::kvm {
+
+enum class VmType : u8 { plain, snp };  // KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM
+
+struct Error {
+  int number = 0;    // errno
+  u16 firmware = 0;  // AMD-SP status if a firmware command failed (firmware sheet 1.2), else 0
+  std::string what;  // one line for people
+};
+
+// KVM_SEV_SNP_LAUNCH_START.
+struct LaunchStart {
+  u64 policy = 0x30000;
+};
+
+// KVM_SEV_SNP_PAGE_TYPE_*: numbers of the firmware (firmware sheet 1.6).
+enum class LaunchPageType : u8 {
+  normal = 1,
+  vmsa = 2,
+  zero = 3,
+  unmeasured = 4,
+  secrets = 5,
+  cpuid = 6
+};
+
+// KVM_SEV_SNP_LAUNCH_UPDATE: length bytes from gpa; bytes empty for zero and secrets pages.
+struct LaunchUpdate {
+  GuestPhysical gpa;
+  u64 length = 0;  // multiple of 4096
+  LaunchPageType type = LaunchPageType::normal;
+  std::span<const u8> bytes;
+};
+
+// KVM_SEV_SNP_LAUNCH_FINISH.
+struct LaunchFinish {
+  std::array<u8, 32> host_data{};
+  bool vcek_disabled = false;
+  // id block (96 bytes) and id auth (4096 bytes); empty = not given.
+  std::vector<u8> id_block;
+  std::vector<u8> id_auth;
+  bool auth_key_enabled = false;
+};
+
+struct CpuidEntry {
+  u32 leaf = 0, subleaf = 0;
+  bool subleaf_significant = false;
+  u32 eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+class Vcpu {
+ public:
+  virtual ~Vcpu() = default;
+  // KVM_SET_REGS/SREGS/FPU in one: the state in VMSA form. SNP: the initial VMSA to be measured;
+  // sev_features, EFER.SVME are filled by the hypervisor. -EPERM once launched.
+  virtual Result<void, Error> set_state(const svm::Vmsa& state) = 0;
+  // Plain VMs: the state now. SNP guests after launch: only what the VMCB shows (RIP is 0).
+  virtual svm::Vmsa state() const = 0;
+  // KVM_SET_CPUID2.
+  virtual void set_cpuid(std::span<const CpuidEntry> entries) = 0;
+  // KVM_RUN: runs until an exit; returns InterruptedExit when the host TSC reaches deadline_tsc.
+  // In-hypervisor idle: HLT jumps time to the next timer event but never past the deadline.
+  virtual KvmExit run(u64 deadline_tsc) = 0;
+  virtual void complete_io(std::span<const u8> bytes) = 0;
+  virtual void complete_mmio(std::span<const u8> bytes) = 0;
+  virtual void complete_hypercall(u64 ret) = 0;
+  // KVM_INTERRUPT (split irqchip, ExtINT from the 8259 through LINT0): queues one vector. The VMM
+  // calls it only when ready_for_extint().
+  virtual bool ready_for_extint() const = 0;
+  virtual void queue_extint(u8 vector) = 0;
+  // The 8259's INTR line: asks run() to return InterruptedExit as soon as ready_for_extint().
+  virtual void request_extint_window(bool wanted) = 0;
+  virtual void inject_nmi() = 0;
+  // The vCPU is halted waiting for an interrupt; no timer is armed that could wake it.
+  virtual bool halted() const = 0;
+};
+
+class Vm {
+ public:
+  virtual ~Vm() = default;
+
+  // KVM_SET_USER_MEMORY_REGION2: RAM of size bytes at gpa, both 4 KiB multiples; slots may not
+  // overlap. size 0 deletes the slot. SNP VMs: each slot has a guest_memfd beside the shared
+  // backing and starts private (attribute set by the VMM). ENOMEM, EEXIST, EINVAL.
+  virtual Result<void, Error> set_memory_region(u32 slot, GuestPhysical gpa, u64 size) = 0;
+  // KVM_SET_MEMORY_ATTRIBUTES: private (true) or shared, page multiples. Zaps nested mappings; the
+  // other backing's pages are freed (their contents are gone). EINVAL, ENOENT (no memory there
+  // and private wanted).
+  virtual Result<void, Error> set_private(GuestPhysical gpa, u64 size, bool is_private) = 0;
+  virtual bool is_private(GuestPhysical page) const = 0;
+  // The VMM's own view of guest RAM (its mmap of the shared backing), for loaders and devices:
+  // through the host's direct map, so RMP-checked. EFAULT: no memory, or the page is private.
+  virtual Result<void, Error> read_shared(GuestPhysical gpa, std::span<u8> to) = 0;
+  virtual Result<void, Error> write_shared(GuestPhysical gpa, std::span<const u8> from) = 0;
+
+  // KVM_MEMORY_ENCRYPT_OP. A firmware refusal sets Error::firmware; on a rejected CPUID page
+  // the corrected page is in *corrected.
+  virtual Result<void, Error> launch_start(const LaunchStart& start) = 0;
+  virtual Result<void, Error> launch_update(const LaunchUpdate& update,
+                                            std::vector<u8>* corrected = nullptr) = 0;
+  // Measures one VMSA per vCPU in index order, then finishes. After it, the digest is known.
+  virtual Result<void, Error> launch_finish(const LaunchFinish& finish) = 0;
+
+  virtual Result<Vcpu*, Error> create_vcpu(u32 apic_id) = 0;
+
+  // KVM_SIGNAL_MSI: also how a split IOAPIC delivers. address/data as on the bus (APM2 16).
+  virtual void signal_msi(u64 address, u32 data) = 0;
+  // Vectors the IOAPIC routes level-triggered: EOIs of these exit with IoapicEoiExit.
+  virtual void set_ioapic_level_vectors(std::span<const u8> vectors) = 0;
+  // Time now and its rate (host TSC); devices derive their clocks from it.
+  virtual u64 now() const = 0;
+  virtual u64 tsc_frequency_hz() const = 0;
+  // An event of a device is due at that TSC: run() returns InterruptedExit no later. 0 = none.
+  virtual void set_next_device_event(u64 tsc) = 0;
+  // Totals since the VM was made (events.hpp).
+  virtual Counters counters() const { return {}; }
+};
+
+struct VmConfig {
+  VmType type = VmType::plain;
+  Observer* observer = nullptr;  // may be null; outlives the Vm
+};
+
+// The host kernel: owns host memory management and the VMs. Initialises the platform (SNP_INIT_EX
+// with all that Linux does before it) on first need of an SNP VM.
+class Kvm {
+ public:
+  virtual ~Kvm() = default;
+  virtual Result<std::unique_ptr<Vm>, Error> create_vm(const VmConfig& config) = 0;
+  // KVM_GET_SUPPORTED_CPUID: host CPUID with what this hypervisor supports, KVM leaves included.
+  virtual std::vector<CpuidEntry> supported_cpuid(VmType type) const = 0;
+};
+
+// port must outlive the result.
+std::unique_ptr<Kvm> make_kvm(machine::HostPort& port);
+
+}  // namespace softsnp::kvm

@@ -1,0 +1,143 @@
+// Exit codes: automatic exits of SEV-ES guests and, for plain guests, all intercepts.
+#include <cerrno>
+
+#include "arch/x86/registers.hpp"
+#include "hypervisor/kvm/hex.hpp"
+#include "hypervisor/kvm/vcpu.hpp"
+
+namespace softsnp::kvm {
+VcpuImpl::Exit VcpuImpl::handle_exit() {
+  const auto code = static_cast<svm::ExitCode>(vmcb_.exitcode);
+  if (vmcb_.exitcode < vm_.counters.exits.size()) {
+    ++vm_.counters.exits[vmcb_.exitcode];
+  }
+  if (code == svm::ExitCode::npf) {
+    return handle_npf();
+  }
+  last_fault_ = {};
+  switch (code) {
+    case svm::ExitCode::intr:
+    case svm::ExitCode::nmi:
+    case svm::ExitCode::smi:
+    case svm::ExitCode::pause:
+      return std::nullopt;
+    case svm::ExitCode::vintr:
+      request_interrupt_window(false);
+      return std::nullopt;
+    case svm::ExitCode::hlt:
+      return handle_hlt();
+    case svm::ExitCode::shutdown:
+      return KvmExit(ShutdownExit{});
+    case svm::ExitCode::efer_write_trap:
+      trapped_efer_ = vmcb_.exitinfo1;
+      return std::nullopt;
+    case svm::ExitCode::cr0_write_trap:
+      trapped_cr0_ = vmcb_.exitinfo1;
+      return std::nullopt;
+    case svm::ExitCode::cr4_write_trap:
+      trapped_cr4_ = vmcb_.exitinfo1;
+      return std::nullopt;
+    case svm::ExitCode::cr8_write_trap:
+      lapic_.set_tpr(static_cast<u8>(vmcb_.exitinfo1 << 4));
+      return std::nullopt;
+    case svm::ExitCode::vmgexit:
+      if (vm_.is_snp()) {
+        return handle_vmgexit();
+      }
+      return unexpected_exit();
+    case svm::ExitCode::invalid:
+    case svm::ExitCode::busy:
+    case svm::ExitCode::idle_required:
+    case svm::ExitCode::invalid_pmc:
+      return fail_entry();
+    default:
+      return vm_.is_snp() ? unexpected_exit() : handle_plain_exit(code);
+  }
+}
+
+VcpuImpl::Exit VcpuImpl::handle_plain_exit(svm::ExitCode code) {
+  switch (code) {
+    case svm::ExitCode::cpuid:
+      plain_cpuid();
+      return std::nullopt;
+    case svm::ExitCode::msr:
+      plain_msr();
+      return std::nullopt;
+    case svm::ExitCode::ioio:
+      return plain_io();
+    case svm::ExitCode::vmmcall:
+      plain_vmmcall();
+      return std::nullopt;
+    case svm::ExitCode::xsetbv:
+      plain_xsetbv();
+      return std::nullopt;
+    case svm::ExitCode::invd:
+    case svm::ExitCode::wbinvd:
+    case svm::ExitCode::monitor:
+    case svm::ExitCode::mwait:
+      skip_instruction();
+      return std::nullopt;
+    case svm::ExitCode::rdpmc:
+      queue_exception(x86::Vector::gp, 0);
+      return std::nullopt;
+    case svm::ExitCode::iret:
+      // KVM waits until IRET is done; the frame it pops was the NMI's, so the next may come.
+      nmi_masked_ = false;
+      vmcb_.intercept_misc1 &= ~svm::misc1::iret;
+      return std::nullopt;
+    case svm::ExitCode::vmrun:
+    case svm::ExitCode::vmload:
+    case svm::ExitCode::vmsave:
+    case svm::ExitCode::stgi:
+    case svm::ExitCode::clgi:
+    case svm::ExitCode::skinit:
+    case svm::ExitCode::invlpga:
+    case svm::ExitCode::rsm:
+    case svm::ExitCode::rdpru:
+      queue_exception(x86::Vector::ud);
+      return std::nullopt;
+    default:
+      return unexpected_exit();
+  }
+}
+
+VcpuImpl::Exit VcpuImpl::handle_hlt() {
+  ++vm_.counters.halts;
+  // An SEV-ES guest's RIP was advanced by hardware (hardware sheet 7.1).
+  if (!vm_.is_snp()) {
+    skip_instruction();
+  }
+  halted_ = true;
+  return std::nullopt;
+}
+
+VcpuImpl::Exit VcpuImpl::fail_entry() {
+  FailEntryExit exit;
+  exit.exit_code = vmcb_.exitcode;
+  switch (static_cast<svm::ExitCode>(vmcb_.exitcode)) {
+    case svm::ExitCode::busy:
+      exit.why = "VMRUN refused: the VMSA is marked BUSY";
+      break;
+    case svm::ExitCode::idle_required:
+      exit.why = "VMRUN refused: the sibling thread is not idle";
+      break;
+    default:
+      exit.why =
+          vm_.is_snp()
+              ? "VMRUN refused (VMEXIT_INVALID): the VMSA page is not the guest's, is immutable or "
+                "not marked as VMSA in the RMP, EFER.SVME is clear in it, or the control area is "
+                "not consistent; VMSA at sPA " +
+                    hex(vmcb_.vmsa_pointer) + ", ASID " + std::to_string(vmcb_.asid)
+              : "VMRUN refused (VMEXIT_INVALID): the guest state is not consistent";
+      break;
+  }
+  return KvmExit(std::move(exit));
+}
+
+VcpuImpl::Exit VcpuImpl::unexpected_exit() {
+  return KvmExit(InternalErrorExit{EINVAL, "unexpected #VMEXIT, exit code " + hex(vmcb_.exitcode) +
+                                               ", EXITINFO1 " + hex(vmcb_.exitinfo1) +
+                                               ", EXITINFO2 " + hex(vmcb_.exitinfo2)});
+}
+
+}  // namespace softsnp::kvm

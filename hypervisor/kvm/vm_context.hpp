@@ -1,0 +1,41 @@
+// What a vCPU needs of its VM. Owned by the VM; references outlive the vCPUs.
+#pragma once
+
+#include <bitset>
+#include <vector>
+
+#include "hypervisor/host/host_kernel.hpp"
+#include "hypervisor/kvm/events.hpp"
+#include "hypervisor/kvm/guest_memory.hpp"
+#include "hypervisor/kvm/kvm.hpp"
+#include "hypervisor/kvm/snp_guest.hpp"
+
+namespace softsnp::kvm {
+
+// I/O and MSR permission maps: shared by all VMs of a type, only read by the processor.
+struct PermissionMaps {
+  SystemPhysical iopm;
+  SystemPhysical msrpm;
+};
+
+struct VmContext {
+  host::HostKernel& host;
+  VmType type;
+  Observer& observer;
+  Counters& counters;
+  GuestMemory& memory;
+  SnpGuest& snp;  // idle in a plain VM
+  PermissionMaps maps;
+  Asid plain_asid;
+
+  u64 tsc_offset = 0;  // guest TSC - host TSC: guests start at 0
+  u64 next_device_event = 0;
+  std::bitset<256> level_vectors;
+  // GHCB sheet 3.4: one address per VM.
+  u64 ap_jump_table = 0;
+
+  bool is_snp() const { return type == VmType::snp; }
+  machine::HostPort& port() const { return host.port(); }
+};
+
+}  // namespace softsnp::kvm
