@@ -33,6 +33,9 @@ Block* Processor::next_block() {
     if (block == nullptr) {
       return nullptr;
     }
+    if ((core.context & code_mode::global_code) != 0 && !mmu_.fetched_global()) {
+      return block;  // its context would outlive its translation: never remembered
+    }
     entry.rip = core.state.rip;
     entry.context = core.context;
     entry.block = block;

@@ -15,17 +15,33 @@ u64 lines(u32 first, u32 last) {
 
 }  // namespace
 
-Block* BlockCache::find(u64 rip, u32 mode, SystemPhysical start) const {
-  const auto at = by_rip_.find(rip);
-  if (at == by_rip_.end()) {
-    return nullptr;
-  }
-  for (Block* block : at->second) {
-    if (block->mode == mode && block->start == start) {
+Block*& BlockCache::bucket(u64 rip, SystemPhysical start) {
+  const u64 mixed = (rip ^ start.value() >> 7) * 0x9E3779B97F4A7C15;
+  return buckets_[mixed >> (64 - bucket_bits_)];
+}
+
+Block* BlockCache::find(u64 rip, u32 mode, SystemPhysical start) {
+  for (Block* block = bucket(rip, start); block != nullptr; block = block->next_in_bucket) {
+    if (block->rip == rip && block->start == start && block->mode == mode) {
       return block;
     }
   }
   return nullptr;
+}
+
+void BlockCache::grow() {
+  const std::vector<Block*> old = std::move(buckets_);
+  ++bucket_bits_;
+  buckets_.assign(usize{1} << bucket_bits_, nullptr);
+  for (Block* block : old) {
+    while (block != nullptr) {
+      Block* const next = block->next_in_bucket;
+      Block*& head = bucket(block->rip, block->start);
+      block->next_in_bucket = head;
+      head = block;
+      block = next;
+    }
+  }
 }
 
 void* BlockCache::take(usize bytes) {
@@ -58,7 +74,12 @@ void BlockCache::add_to_frame(SystemPhysical page, Block* block, u32 first, u32 
 }
 
 void BlockCache::insert(Block* block) {
-  by_rip_[block->rip].push_back(block);
+  if (++live_ > buckets_.size()) {
+    grow();
+  }
+  Block*& head = bucket(block->rip, block->start);
+  block->next_in_bucket = head;
+  head = block;
   const u32 offset = static_cast<u32>(block->start.page_offset());
   const u32 end = offset + std::max<u32>(block->byte_count, 1);
   add_to_frame(block->start.page(), block, offset, std::min<u32>(end, page_size) - 1);
@@ -72,11 +93,12 @@ void BlockCache::drop(Core& core, Block* block) {
     return;
   }
   block->dead = true;
-  auto& same_rip = by_rip_[block->rip];
-  same_rip.erase(std::remove(same_rip.begin(), same_rip.end(), block), same_rip.end());
-  if (same_rip.empty()) {
-    by_rip_.erase(block->rip);
+  Block** at = &bucket(block->rip, block->start);
+  while (*at != block) {
+    at = &(*at)->next_in_bucket;
   }
+  *at = block->next_in_bucket;
+  --live_;
   if (block == core.block) {
     for (u32 i = 0; i < block->op_count; ++i) {
       block->ops[i].fn = &op_stale;
@@ -113,7 +135,6 @@ void BlockCache::drop_all(Core& core) {
 
 void BlockCache::clear(Core& core) {
   drop_all(core);
-  by_rip_.clear();
   chunks_.clear();
   chunk_used_ = chunk_bytes;
   used_ = 0;

@@ -23,7 +23,7 @@ class BlockCache {
   explicit BlockCache(FrameWatch& watch) : watch_(watch) {}
 
   // The live block with this key, or null.
-  Block* find(u64 rip, u32 mode, SystemPhysical start) const;
+  Block* find(u64 rip, u32 mode, SystemPhysical start);
   // A block with room for op_count ops; the caller fills it and then calls insert().
   Block* allocate(u32 op_count);
   void insert(Block* block);
@@ -42,6 +42,8 @@ class BlockCache {
   static constexpr usize chunk_bytes = usize{1} << 20;
   static constexpr usize limit = usize{192} << 20;
 
+  static constexpr unsigned initial_bucket_bits = 14;
+
   struct Frame {
     u64 code_lines = 0;  // bit n: bytes [64n, 64n + 64) hold decoded code
     std::vector<Block*> blocks;
@@ -49,9 +51,13 @@ class BlockCache {
   void add_to_frame(SystemPhysical page, Block* block, u32 first, u32 last);
   void drop(Core& core, Block* block);
   void* take(usize bytes);
+  Block*& bucket(u64 rip, SystemPhysical start);
+  void grow();
 
   FrameWatch& watch_;
-  std::unordered_map<u64, std::vector<Block*>> by_rip_;
+  std::vector<Block*> buckets_ = std::vector<Block*>(usize{1} << initial_bucket_bits);
+  unsigned bucket_bits_ = initial_bucket_bits;
+  usize live_ = 0;
   std::unordered_map<u64, Frame> frames_;
   std::vector<std::unique_ptr<u8[]>> chunks_;
   usize chunk_used_ = chunk_bytes;

@@ -80,6 +80,16 @@ struct Counters {
   u64 blocks_built = 0, lookups = 0, tlb_fills = 0, tlb_flushes = 0, code_invalidations = 0;
 };
 
+// Code mode, low byte of Core::context and part of a block's key.
+namespace code_mode {
+inline constexpr u32 size16 = 0, size32 = 1, size64 = 2, size_mask = 3;
+inline constexpr u32 user = 4;     // CPL 3
+inline constexpr u32 stack32 = 8;  // SS.B, legacy modes
+// Supervisor code with CR4.PGE: links are made between global pages only, and survive a flush of
+// the others.
+inline constexpr u32 global_code = 16;
+}  // namespace code_mode
+
 struct Core {
   CoreState state;
 
@@ -88,6 +98,7 @@ struct Core {
   i64 budget_start = 0;  // at the start of this run: retired = base + start - budget
   u64 retired_base = 0;
   u64 context = 256;  // generation << 8 | code mode; a change makes links and jumps stale
+  u64 generation_all = 1, generation_local = 1;
   Block* block = nullptr;
   TlbEntry* tlb = nullptr;  // of the current TlbMode
   // Bases of the segments as effective-address formation adds them: in 64-bit code 0 for
@@ -121,15 +132,20 @@ struct Core {
     return retired_base + ran + block->info[op - block->ops].retired_before;
   }
   // Makes every link and jump entry stale (translation or code changed).
-  void bump_generation() { context += 256; }
-  void set_code_mode(u32 mode) { context = (context & ~u64{0xFF}) | (mode & 0xFF); }
+  void bump_generation() {
+    ++generation_all;
+    ++generation_local;
+    set_code_mode(static_cast<u32>(context));
+  }
+  // Non-global translations changed: code that runs from global pages keeps its links.
+  void bump_local_generation() {
+    ++generation_local;
+    set_code_mode(static_cast<u32>(context));
+  }
+  void set_code_mode(u32 mode) {
+    const u64 generation = (mode & code_mode::global_code) != 0 ? generation_all : generation_local;
+    context = generation << 8 | (mode & 0xFF);
+  }
 };
-
-// Code mode, low byte of Core::context and part of a block's key.
-namespace code_mode {
-inline constexpr u32 size16 = 0, size32 = 1, size64 = 2, size_mask = 3;
-inline constexpr u32 user = 4;     // CPL 3
-inline constexpr u32 stack32 = 8;  // SS.B, legacy modes
-}  // namespace code_mode
 
 }  // namespace softsnp::cpu

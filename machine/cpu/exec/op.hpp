@@ -66,6 +66,7 @@ struct Block {
   SystemPhysical start;        // sPA of the first byte
   SystemPhysical second_page;  // frame of the bytes past the page end, if byte_count reaches there
   bool dead = false;
+  Block* next_in_bucket = nullptr;  // of the block cache
   Link taken, fall_through;
   Op* ops = nullptr;
   OpInfo* info = nullptr;

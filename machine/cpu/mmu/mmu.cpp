@@ -35,7 +35,8 @@ bool Mmu::check_rmp(Core& core, u64 linear, Access access, Rights rights, const 
   const AccessKind kind = access == Access::read    ? AccessKind::read
                           : access == Access::write ? AccessKind::write
                                                     : AccessKind::fetch;
-  const memory::Rule rule = rmp_.check(
+  const memory::Rule rule = ask(
+      core, linear,
       {asker(), kind, t.encrypted, rights == Rights::user, t.spa, t.gpa.page(), t.mapping_size});
   if (rule == memory::Rule::none) {
     return true;
@@ -170,8 +171,9 @@ const u8* Mmu::fetch(Core& core, u64 linear, SystemPhysical& at) {
     // has no encryption.
     const u8* host = dram_.frame(t.spa.page(), t.key);
     catch_up(core);
-    entry = {page, core.context, t.spa.page(), host};
+    entry = {page, core.context, t.spa.page(), host, t.global};
   }
+  fetched_global_ = entry.global;
   at = entry.spa + (linear & page_offset_mask);
   return entry.host + (linear & page_offset_mask);
 }
@@ -235,7 +237,17 @@ void Mmu::clear_tlbs(Core& core, bool keep_global) {
       }
     }
   }
-  core.bump_generation();
+  if (keep_global) {
+    core.bump_local_generation();
+    // Fetches of non-global pages by code whose context did not change.
+    for (FetchEntry& entry : fetch_) {
+      if (!entry.global) {
+        entry.linear_page = ~u64{0};
+      }
+    }
+  } else {
+    core.bump_generation();
+  }
   ++core.counters.tlb_flushes;
 }
 
@@ -334,6 +346,7 @@ void Mmu::mode_changed(Core& core) {
   }
   core.tlb = core.tlbs[static_cast<unsigned>(mode)];
   u32 code = s.cpl == 3 ? code_mode::user : 0;
+  code |= s.cpl != 3 && (s.cr4 & cr4::pge) != 0 ? code_mode::global_code : 0;
   const bool code64 = s.code64();
   if (code64) {
     code |= code_mode::size64;

@@ -58,6 +58,9 @@ class Mmu final : public MemoryPort, public BlockCache::FrameWatch {
   // sPA, all fetch checks done; null: core.fault is set.
   const u8* fetch(Core& core, u64 linear, SystemPhysical& at);
 
+  // The page of the last fetch() is mapped global.
+  bool fetched_global() const { return fetched_global_; }
+
   // Guest paging and nested paging for an access with the core's rights, A/D bits set, without
   // RMP checks of the final page (the RMP instructions do their own) and without filling the TLB.
   // False: core.fault is set.
@@ -108,6 +111,7 @@ class Mmu final : public MemoryPort, public BlockCache::FrameWatch {
     u64 context = 0;
     SystemPhysical spa;
     const u8* host = nullptr;
+    bool global = false;
   };
   struct GuestWalk;  // guest_walk.cpp
   struct PagingKey {
@@ -162,6 +166,7 @@ class Mmu final : public MemoryPort, public BlockCache::FrameWatch {
   NestedEntry nested_[nested_entries];
   static constexpr unsigned fetch_entries = 256;
   FetchEntry fetch_[fetch_entries];
+  bool fetched_global_ = false;
   // Stands between a core and a bus layer (machine/memory/dram/bus_layer.hpp).
   alignas(page_size) u8 bus_buffer_[page_size];
   SystemPhysical bus_write_at_;

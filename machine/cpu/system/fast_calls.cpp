@@ -32,10 +32,6 @@ constexpr u16 field(u64 star, unsigned high, unsigned low) {
   return static_cast<u16>(get_bits(star, high, low));
 }
 
-bool sysret_to_64(const Instruction& in) {
-  return in.info.operand_bits == 64 || (in.info.prefixes & prefix::rex_w) != 0;
-}
-
 }  // namespace
 
 namespace handlers {
@@ -71,7 +67,7 @@ Step sysret(System& system, const Instruction& in) {
     return system.raise_gp();
   }
   const u16 base = field(s.star, 63, 48);
-  const bool to64 = s.code64() && sysret_to_64(in);
+  const bool to64 = s.code64() && (in.info.prefixes & prefix::rex_w) != 0;
   const u16 cs = static_cast<u16>((to64 ? base + 16 : base) | 3);
   if (s.long_mode()) {
     constexpr u64 keep = ~(x86::rflags::rf | x86::rflags::vm) & 0x3F7FD7;

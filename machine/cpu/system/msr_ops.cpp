@@ -5,6 +5,10 @@
 namespace softsnp::cpu {
 namespace {
 
+bool in_scope(const MsrRow& row, bool guest) {
+  return row.scope == MsrScope::any || (row.scope == MsrScope::guest) == guest;
+}
+
 using svm::ExitCode;
 using x86::Gpr;
 
@@ -40,6 +44,35 @@ bool begin(System& system, bool write, Step& out) {
 }
 
 }  // namespace
+
+bool msr_map_bit(u32 number, u32& bit_number) {
+  constexpr u32 range = 0x2000;
+  constexpr u32 starts[] = {0, 0xC0000000, 0xC0010000};
+  for (u32 i = 0; i < 3; ++i) {
+    if (number - starts[i] < range) {
+      bit_number = (i * range + (number - starts[i])) * 2;
+      return true;
+    }
+  }
+  return false;
+}
+
+bool System::read_msr(u32 number, u64& value) {
+  const MsrRow* row = find_msr(number);
+  u64 result = 0;
+  if (row == nullptr || row->read == nullptr || !in_scope(*row, controls_.guest) ||
+      !row->read(*this, number, result)) {
+    return false;
+  }
+  value = result;
+  return true;
+}
+
+bool System::write_msr(u32 number, u64 value) {
+  const MsrRow* row = find_msr(number);
+  return row != nullptr && row->write != nullptr && in_scope(*row, controls_.guest) &&
+         row->write(*this, number, value);
+}
 
 namespace handlers {
 

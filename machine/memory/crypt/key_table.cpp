@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "machine/memory/crypt/tweak.hpp"
 #include "machine/memory/dram/invariant.hpp"
@@ -69,11 +70,11 @@ Tweak tweak_from(u64 seed) {
 
 struct KeyTable::Impl {
   Tweak tweak = tweak_from(0);
-  std::array<std::unique_ptr<KeySlot>, key_count> slots;
+  std::vector<std::unique_ptr<KeySlot>> slots{key_count};
 
   KeySlot& slot(KeyId id) {
     const auto index = static_cast<unsigned>(id);
-    if (id == KeyId::none || index >= key_count) [[unlikely]] {
+    if (id == KeyId::none || index >= slots.size()) [[unlikely]] {
       broken_invariant("no such memory encryption key", index);
     }
     if (slots[index] == nullptr) [[unlikely]] {
@@ -95,8 +96,17 @@ void KeyTable::install(KeyId id, const MemoryKey& key) {
   if (std::memcmp(&slot.key, &key, sizeof key) == 0) {
     return;
   }
-  if (listener_ != nullptr) {
-    listener_->key_will_change(id);
+  if (listener_ == nullptr) {
+    slot = KeySlot{key, {}, {}};
+    return;
+  }
+  const usize next = impl_->slots.size();
+  if (next == key_id_limit) {
+    listener_->key_must_go(id);
+  } else if (listener_->key_will_change(id, static_cast<KeyId>(next))) {
+    impl_->slots.push_back(std::move(impl_->slots[static_cast<usize>(id)]));
+    impl_->slots[static_cast<usize>(id)] = std::make_unique<KeySlot>(KeySlot{key, {}, {}});
+    return;
   }
   slot = KeySlot{key, {}, {}};
 }

@@ -15,15 +15,23 @@ constexpr KeyId key_of(Asid asid) {
   return static_cast<KeyId>(number(asid));
 }
 inline constexpr unsigned key_count = 1024;
+// Ids from here on name keys that were replaced while frames still held plaintext under them. They
+// exist inside the emulator only: such a frame's ciphertext is what hardware would still have.
+inline constexpr unsigned first_retired_key = key_count;
+inline constexpr unsigned key_id_limit = 0x10000;
 
 struct MemoryKey {
   u8 bytes[16];
 };
 
-// Told before a key is replaced, while the old one still works.
+// Told before a key is replaced.
 class KeyChangeListener {
  public:
-  virtual void key_will_change(KeyId id) = 0;
+  // Frames that hold plaintext under id are from now on plaintext under `retired`, which has the
+  // old key. False if there are none, and then `retired` is not used up.
+  virtual bool key_will_change(KeyId id, KeyId retired) = 0;
+  // No retired id is left: frames under id must become raw, while the old key still works.
+  virtual void key_must_go(KeyId id) = 0;
 
  protected:
   ~KeyChangeListener() = default;

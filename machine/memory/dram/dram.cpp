@@ -75,7 +75,20 @@ void Dram::log_contents(SystemPhysical page) {
   }
 }
 
-void Dram::key_will_change(KeyId id) {
+bool Dram::key_will_change(KeyId id, KeyId retired) {
+  const u64 count = size_ / page_size;
+  bool any = false;
+  for (KeyId* at = forms_; (at = std::find(at, forms_ + count, id)) != forms_ + count; ++at) {
+    *at = retired;
+    any = true;
+  }
+  if (any) {
+    log_.append_everything();
+  }
+  return any;
+}
+
+void Dram::key_must_go(KeyId id) {
   const u64 count = size_ / page_size;
   for (KeyId* at = forms_; (at = std::find(at, forms_ + count, id)) != forms_ + count; ++at) {
     convert(SystemPhysical(static_cast<u64>(at - forms_) << page_shift), KeyId::none);

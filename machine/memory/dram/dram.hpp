@@ -97,7 +97,8 @@ class Dram final : private KeyChangeListener {
   void convert(SystemPhysical page, KeyId key);
   void relabel(SystemPhysical page, KeyId key);
   void log_contents(SystemPhysical page);
-  void key_will_change(KeyId id) override;
+  bool key_will_change(KeyId id, KeyId retired) override;
+  void key_must_go(KeyId id) override;
 
   SystemPhysical routed(SystemPhysical page) const;
   void load_blocks(SystemPhysical at, KeyId key, u8* to, u64 bytes);

@@ -114,11 +114,8 @@ TEST(Events, InterruptWindowExit) {
 }
 
 TEST(Events, AlternateInjectionUsesTheVmsa) {
-  GuestBench b(Kind::plain);
-  (void)b;
   GuestBench c(Kind::sev_es);
   long_mode(c);
-  // Data of an SEV guest outside C=1 mappings is plain: tables and stack need the guest's key.
   c.vmsa.sev_features = snp::feature::alternate_injection;
   c.vmsa.vintr_ctrl = svm::vintr::v_irq | (u64{3} << 16) | (u64{0x30} << 32);
   c.vmcb.vintr = svm::vintr::v_intr_masking;

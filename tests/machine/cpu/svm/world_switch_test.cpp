@@ -188,12 +188,6 @@ TEST(WorldSwitch, ExitFields) {
   ASSERT_TRUE(b.vmrun());
   b.system.controls().ghcb = 0x2006;
   b.state().interrupt_shadow = true;
-  b.system.execute(Op{}, [] {
-    OpInfo i{};
-    i.system_id = static_cast<u16>(SystemOp::vmgexit);
-    i.length = 4;
-    return i;
-  }());
   Op op{};
   OpInfo info{};
   info.system_id = static_cast<u16>(SystemOp::vmgexit);
@@ -211,8 +205,8 @@ TEST(WorldSwitch, ExitFields) {
   EXPECT_EQ(b.vmcb.vmgexit_rax, 0x99u);
   EXPECT_EQ(b.vmcb.guest_sev_features, b.vmsa.sev_features);
   EXPECT_EQ(b.vmcb.nrip, 0u);
-  EXPECT_EQ(b.vmsa.guest_nrip, 8u);
-  EXPECT_EQ(b.vmsa.rip, 8u);
+  EXPECT_EQ(b.vmsa.guest_nrip, 4u);
+  EXPECT_EQ(b.vmsa.rip, 4u);
 }
 
 }  // namespace

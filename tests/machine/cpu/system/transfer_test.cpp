@@ -147,7 +147,7 @@ TEST(FastCalls, SyscallAndSysret) {
   EXPECT_EQ(s.rflags(), f::fixed1);
   EXPECT_EQ(s.seg[1].selector, 8);
   EXPECT_EQ(s.seg[2].selector, 16);
-  b.run(SystemOp::sysret, {.bits = 64, .length = 3});
+  b.run(SystemOp::sysret, {.length = 3, .prefixes = prefix::rex_w});
   EXPECT_EQ(s.cpl, 3);
   EXPECT_EQ(s.rip, rip_at + 2);
   EXPECT_EQ(s.seg[1].selector, 0x33);
