@@ -25,6 +25,8 @@ void mask_features(psp::CpuidEntry& entry) {
     entry.edx &= ~bits32(31, 26);  // SPEC_CTRL, STIBP, L1D flush, two capability MSRs, SSBD
   } else if (entry.eax_in == 0x80000008) {
     entry.ebx &= ~bits32(25, 25);  // VIRT_SSBD
+  } else if (entry.eax_in == 0x8000001F) {
+    entry.ebx &= ~bits32(31, 16);  // reserved to the firmware (firmware sheet 3.2)
   }
 }
 

@@ -40,8 +40,9 @@ constexpr u32 ext1_ecx =
 constexpr u32 ext1_edx = without(b(7) | b(14));
 // 80000008.EBX: CLZERO, XSAVEERPTR, WBNOINVD.
 constexpr u32 ext8_ebx = b(0) | b(2) | b(9);
-// 80000021.EAX: no nested data breakpoints, LFENCE serialising, null selector clears base.
-constexpr u32 ext21_eax = b(0) | b(2) | b(6);
+// 80000021.EAX: no nested data breakpoints, LFENCE serialising, null selector clears base,
+// IBPB_BRTYPE (updated microcode: without it Linux warns of SRSO).
+constexpr u32 ext21_eax = b(0) | b(2) | b(6) | b(28);
 
 constexpr Row rows[] = {
     {0x0, 0, all, all, all, all},

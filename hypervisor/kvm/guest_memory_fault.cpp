@@ -110,6 +110,8 @@ NpfResolution GuestMemory::fix_rmp_fault(MemorySlot& slot, GuestPhysical page, u
     return NpfResolution::unresolved;
   }
   Backing::Frame& frame = slot.private_memory.frame(page);
+  // The RMP has the last word about its sizes, as in KVM: it may have been smashed elsewhere.
+  frame.large_entry = frame.large_entry && host_.rmp.read(frame.whole).page_size != 0;
   if (frame.large_entry && ((exitinfo1 & npf::sizem) != 0 || mapping.size == PageSize::size_4k)) {
     smash(frame, page);
     return frame.large_entry ? NpfResolution::unresolved : NpfResolution::smashed;

@@ -72,6 +72,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   void request_interrupt_window(bool wanted);
   void queue_exception(x86::Vector vector, std::optional<u32> error_code = std::nullopt);
   void take_interrupted_event();
+  void note_iret_progress();
   void sync_tpr_to_vmcb();
   void sync_tpr_from_vmcb();
 
@@ -153,7 +154,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   u32 index_;
   unsigned core_;
   SystemPhysical vmcb_page_;
-  svm::Vmcb vmcb_{};
+  alignas(8) svm::Vmcb vmcb_{};
   machine::CoreRegisters registers_;  // plain guests
   svm::Vmsa initial_state_{};
   bool runnable_ = false;
@@ -171,6 +172,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   bool extint_window_wanted_ = false;
   bool nmi_pending_ = false;
   bool nmi_masked_ = false;
+  std::optional<u64> iret_at_;    // RIP of the intercepted IRET that unmasks NMIs
   u64 interrupted_event_ = 0;     // EXITINTINFO to deliver again
   std::optional<u64> exception_;  // EVENTINJ of a queued #GP, #UD, #PF
   std::optional<u8> level_eoi_;

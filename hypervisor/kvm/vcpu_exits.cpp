@@ -81,8 +81,7 @@ VcpuImpl::Exit VcpuImpl::handle_plain_exit(svm::ExitCode code) {
       queue_exception(x86::Vector::gp, 0);
       return std::nullopt;
     case svm::ExitCode::iret:
-      // KVM waits until IRET is done; the frame it pops was the NMI's, so the next may come.
-      nmi_masked_ = false;
+      iret_at_ = vmcb_.rip;
       vmcb_.intercept_misc1 &= ~svm::misc1::iret;
       return std::nullopt;
     case svm::ExitCode::vmrun:

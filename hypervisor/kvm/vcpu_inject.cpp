@@ -19,7 +19,7 @@ bool VcpuImpl::in_shadow() const {
 
 bool VcpuImpl::ready_for_extint() const {
   return runnable_ && interrupt_flag() && !in_shadow() && !extint_ && interrupted_event_ == 0 &&
-         !exception_ && !nmi_pending_ && lapic_.accepts_extint();
+         !exception_ && !(nmi_pending_ && !nmi_masked_) && lapic_.accepts_extint();
 }
 
 bool VcpuImpl::has_wake_event() const {
@@ -108,6 +108,14 @@ void VcpuImpl::prepare_injection() {
       extint_ || lapic_.pending_vector() || (extint_window_wanted_ && lapic_.accepts_extint());
   request_interrupt_window(waiting);
   sync_tpr_to_vmcb();
+}
+
+// An intercepted IRET has not run yet: NMIs stay masked until RIP has left it.
+void VcpuImpl::note_iret_progress() {
+  if (iret_at_ && vmcb_.rip != *iret_at_) {
+    iret_at_.reset();
+    nmi_masked_ = false;
+  }
 }
 
 void VcpuImpl::sync_tpr_to_vmcb() {

@@ -99,7 +99,7 @@ bool VcpuImpl::halted() const {
 
 u64 VcpuImpl::quantum(u64 deadline_tsc) const {
   // An NMI that finds the door closed tries again after one instruction: no intercept tells when.
-  if (nmi_pending_ && !nmi_masked_) {
+  if ((nmi_pending_ && !nmi_masked_) || iret_at_) {
     return 1;
   }
   const u64 now = vm_.port().tsc();
@@ -154,6 +154,7 @@ VcpuImpl::Exit VcpuImpl::enter(u64 max_instructions) {
   }
   memory.load_own(vmcb_page_, std::span<u8>(vmcb_.raw, control_bytes));
   sync_tpr_from_vmcb();
+  note_iret_progress();
   take_interrupted_event();
   return std::nullopt;
 }

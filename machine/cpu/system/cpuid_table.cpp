@@ -36,7 +36,7 @@ constexpr u32 ext8_ebx = bits(9, 20);
 constexpr u32 svm_edx = bits(0, 1, 2, 3, 5, 6, 7, 10, 12);
 constexpr u32 svm_asids = 0x8000;
 // NoNestedDataBp, LFenceAlwaysSerializing, NullSelectorClearsBase.
-constexpr u32 ext21_eax = bits(0, 2, 6);
+constexpr u32 ext21_eax = bits(0, 2, 6, 28);
 
 // Hardware sheet 1.1: SME SEV PageFlushMsr ES SNP VMPL RMPQUERY SecureTsc TscAuxVirtualization
 // HwEnfCacheCoh 64BitHost Restricted- and AlternateInjection DebugVirt PreventHostIbs

@@ -334,9 +334,10 @@ TEST(GhcbPageProtocol, EventsThatInjectOrEnd) {
   t.page_exit(event_page(Event::wbinvd));
   EXPECT_EQ(t.injected, 0u);
   EXPECT_TRUE(std::holds_alternative<InternalErrorExit>(t.page_exit(event_page(Event::rdtsc))));
-  t.port.script.clear();
-  EXPECT_TRUE(
-      std::holds_alternative<InternalErrorExit>(t.page_exit(event_page(Event::unsupported, 7))));
+  SnpVm other;
+  other.register_ghcb();
+  EXPECT_TRUE(std::holds_alternative<InternalErrorExit>(
+      other.page_exit(event_page(Event::unsupported, 7))));
 }
 
 TEST(GhcbPageProtocol, GuestRequestPassesTheFirmwaresStatusOn) {
