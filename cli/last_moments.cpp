@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "machine/cpu/decode/disassembler.hpp"
 #include "machine/cpu/processor.hpp"
 
 namespace softsnp::cli {
@@ -38,6 +39,12 @@ void LastMoments::triple_fault(const cpu::FaultChain&) {
       "\n  cr0 {:#x} cr2 {:#x} cr3 {:#x} cr4 {:#x} efer {:#x}\n  idtr {:#x}:{:#x} gdtr {:#x}:{:#x}",
       state.cr0, state.cr2, state.cr3, state.cr4, state.efer, state.idtr.base, state.idtr.limit,
       state.gdtr.base, state.gdtr.limit);
+  constexpr unsigned shown = 12;
+  if (const std::string last = cpu::last_instructions(machine_->core(0).core(), shown);
+      !last.empty()) {
+    registers_ += "\nThe last instructions, the one that faulted at the end:\n" + last;
+    registers_.pop_back();
+  }
 }
 
 }  // namespace softsnp::cli

@@ -156,6 +156,10 @@ void Explainer::host_rmp_fault(const kvm::HostRmpFaultEvent& e) {
 }
 
 void Explainer::rmp_instruction(const cpu::RmpInstructionEvent& e) {
+  // A size mismatch is answered by the hypervisor's PSMASH and is daily bread.
+  if (e.denied == memory::Rule::page_size) {
+    return;
+  }
   if (e.denied == memory::Rule::none &&
       (e.result == snp::RmpResult::success || e.result == snp::RmpResult::fail_sizemismatch) &&
       !e.carry) {

@@ -1,9 +1,12 @@
 #include "observe/symbols.hpp"
 
+#include <cxxabi.h>
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string_view>
 
 #include "arch/boot/elf.hpp"
@@ -24,6 +27,17 @@ std::string string_at(std::span<const u8> bytes, u64 at) {
   }
   const auto* text = reinterpret_cast<const char*>(bytes.data() + at);
   return {text, strnlen(text, bytes.size() - at)};
+}
+
+// C++ names as people write them; other names as they are.
+std::string readable(const std::string& name) {
+  struct Free {
+    void operator()(char* text) const { std::free(text); }
+  };
+  int status = 0;
+  const std::unique_ptr<char, Free> text(
+      abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status));
+  return status == 0 ? std::string(text.get()) : name;
 }
 
 std::span<const u8> part(std::span<const u8> image, u64 offset, u64 size) {
@@ -83,7 +97,8 @@ std::string Symbols::name_of(u64 address) const {
   }
   --above;
   const u64 distance = address - above->first;
-  return distance > farthest ? std::string() : fmt::format("{}+{:#x}", above->second, distance);
+  return distance > farthest ? std::string()
+                             : fmt::format("{}+{:#x}", readable(above->second), distance);
 }
 
 }  // namespace softsnp::observe

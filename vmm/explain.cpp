@@ -58,7 +58,8 @@ std::string termination_text(const kvm::TerminationExit& exit) {
 }
 
 std::string register_text(const svm::Vmsa& state) {
-  if (state.rip == 0 && state.cr0 == 0) {
+  // CR0, CR4 and EFER show through the write traps even of an encrypted guest (hardware sheet 7.1).
+  if (state.rip == 0 && state.cr3 == 0) {
     return "registers are encrypted: the hypervisor sees none";
   }
   std::string text = fmt::format("rip {:#x} rflags {:#x} cs {:#x}", u64{state.rip},
