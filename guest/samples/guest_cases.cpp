@@ -67,7 +67,7 @@ void case_double_validate() {
 void case_size_mismatch() {
   // The 2 MiB area: its RMP entry is 2M if the launch made it so; a 4K request smashes it.
   report("PVALIDATE 2M of 4K pages", pvalidate(large_area, true, true));
-  report("PVALIDATE 2M misaligned", pvalidate(area[0], true, true));
+  report("PVALIDATE 2M misaligned", pvalidate(area[1], true, true));
 }
 
 void case_rmpupdate_in_guest() {
@@ -120,8 +120,8 @@ void case_bad_requests() {
   ghcb().page().usage = 7;
   ghcb().begin();
   reply = ghcb().exit(0x72, 0, 0);
+  ghcb().page().usage = 0;  // printing needs the GHCB
   print("  unknown usage: info1 ", reply.info1, " info2 ", reply.info2, "\n");
-  ghcb().page().usage = 0;
   print("  unknown MSR code: ", Hex{msr_protocol(0xABC)}, "\n");
   print("  misaligned PSC: ",
         Hex{ghcb().change_page_state(0x201000, true, PageOperation::make_shared)}, "\n");
@@ -160,7 +160,7 @@ void case_victim() {
 }
 
 void case_page_state_rate() {
-  for (unsigned i = 0; i < 2000; ++i) {
+  for (unsigned i = 0; i < rounds::page_state; ++i) {
     pvalidate(area[0], false, false);
     ghcb().change_page_state(at(area[0]), false, PageOperation::make_shared);
     ghcb().change_page_state(at(area[0]), false, PageOperation::make_private);
@@ -169,7 +169,7 @@ void case_page_state_rate() {
 }
 
 void case_page_state_rate_2m() {
-  for (unsigned i = 0; i < 200; ++i) {
+  for (unsigned i = 0; i < rounds::page_state_2m; ++i) {
     pvalidate(large_area, true, false);
     ghcb().change_page_state(at(large_area), true, PageOperation::make_shared);
     ghcb().change_page_state(at(large_area), true, PageOperation::make_private);
@@ -178,15 +178,25 @@ void case_page_state_rate_2m() {
 }
 
 void case_vmgexit_rate() {
-  for (unsigned i = 0; i < 100000; ++i) {
+  for (unsigned i = 0; i < rounds::vmgexit; ++i) {
     msr_protocol(encode(ghcb::FeaturesRequest{}));
   }
 }
 
 void case_vc_rate() {
-  for (unsigned i = 0; i < 50000; ++i) {
+  for (unsigned i = 0; i < rounds::vc; ++i) {
     in8(0x99);
   }
+}
+
+// #VC 404h, handled in the guest alone.
+void case_vc_without_exit_rate() {
+  pvalidate(area[0], false, false);
+  u64 faults = 0;
+  for (unsigned i = 0; i < rounds::vc_without_exit; ++i) {
+    faults += probe_read(area[0]).faulted ? 1 : 0;
+  }
+  print("  #VC: ", faults, "\n");
 }
 
 constexpr Case all[] = {
@@ -210,6 +220,7 @@ constexpr Case all[] = {
     {"page-state-rate-2m", case_page_state_rate_2m},
     {"vmgexit-rate", case_vmgexit_rate},
     {"vc-rate", case_vc_rate},
+    {"vc-without-exit-rate", case_vc_without_exit_rate},
 };
 
 }  // namespace

@@ -17,6 +17,12 @@ struct CaseList {
   const Case* end() const { return last; }
 };
 
+// What the cases for bench/ repeat, and how often.
+namespace rounds {
+inline constexpr unsigned page_state = 2'000, page_state_2m = 200, vmgexit = 100'000, vc = 50'000,
+                          vc_without_exit = 50'000;
+}
+
 CaseList cases();
 // The tour without a case: conversions both ways, and everything that must not work.
 void demonstrate(bool snp);

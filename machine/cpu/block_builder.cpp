@@ -31,7 +31,12 @@ bool BlockBuilder::within_limit(Core& core, u64 rip, u32 length) const {
 }
 
 void BlockBuilder::add(Draft& draft, const Op& op, const OpInfo& info, bool may_fuse) {
-  (void)may_fuse;
+  const u64 end_rip = draft.first_rip + draft.bytes + info.length;
+  if (may_fuse && draft.count != 0 && Decoder::fuse(draft.ops[draft.count - 1], op, end_rip)) {
+    ++draft.instructions;
+    draft.bytes += info.length;
+    return;
+  }
   OpInfo& slot = draft.info[draft.count];
   draft.ops[draft.count] = op;
   slot = info;
@@ -67,7 +72,7 @@ bool BlockBuilder::draft_crossing(Core& core, const u8* bytes, u32 size, Draft& 
 bool BlockBuilder::draft(Core& core, u32 limit, Draft& out) {
   out.count = out.instructions = out.bytes = 0;
   out.closed = out.crosses = false;
-  const u64 first_rip = core.state.rip;
+  const u64 first_rip = out.first_rip = core.state.rip;
   const u8* bytes = mmu_.fetch(core, linear_of(core, first_rip), out.start);
   if (bytes == nullptr) {
     return false;

@@ -23,6 +23,7 @@ class BlockBuilder {
   struct Draft {
     Op ops[max_instructions + 1];
     OpInfo info[max_instructions + 1];
+    u64 first_rip = 0;
     u32 count = 0;         // ops
     u32 instructions = 0;  // instructions in them
     u32 bytes = 0;

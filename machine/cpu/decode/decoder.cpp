@@ -18,8 +18,9 @@ ZydisDecoder make_decoder(ZydisMachineMode mode, ZydisStackWidth stack) {
   ZydisDecoderInit(&decoder, mode, stack);
   // Near branches honour an operand-size prefix in 64-bit code, as AMD processors do.
   ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_AMD_BRANCHES, ZYAN_TRUE);
-  // Not on these processors: their encodings are no-operations.
+  // Not on these processors: their encodings (ENDBR64, BNDMOV, ...) are no-operations.
   ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
   ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
   return decoder;
 }
@@ -30,14 +31,16 @@ bool matches(const Row& row, const Shape& shape) {
           (row.source_bits == 0 || row.source_bits == shape.source_bits));
 }
 
+// The fastest handler of row that serves op.
 Handler choose(const Row& row, const Shape& shape, bool code64, const Op& op) {
-  bool general = !code64;
-  if (has_memory(shape.form)) {
-    general = general || op.address_bits != 64 || op.seg >= static_cast<u8>(x86::Segment::fs);
-  } else if (shape.form == forms::rel) {
-    general = general || !canonical(op.imm);
+  const bool memory = has_memory(shape.form);
+  const bool segment = memory && op.seg >= static_cast<u8>(x86::Segment::fs);
+  const bool checked = shape.form == forms::rel && !canonical(op.imm);
+  const bool plain = code64 && !checked && (!memory || op.address_bits == 64);
+  if (plain && segment && row.segment != nullptr) {
+    return row.segment;
   }
-  if (general && row.general != nullptr) {
+  if ((!plain || segment) && row.general != nullptr) {
     return row.general;
   }
   return op.index == gpr_zero && row.base != nullptr ? row.base : row.flat;

@@ -23,6 +23,10 @@ class Decoder {
   // undefined encoding becomes an op that raises #UD (ends_block); more than 15 bytes #GP.
   DecodeStatus decode(const u8* bytes, u32 size, u64 rip, u32 mode, Op& op, OpInfo& info) const;
 
+  // Joins second, a conditional branch ending its block at end_rip, to the op before it: one op
+  // that does both, described by first's OpInfo. False: they have no common form.
+  static bool fuse(Op& first, const Op& second, u64 end_rip);
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

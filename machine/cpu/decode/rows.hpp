@@ -120,10 +120,12 @@ struct Row {
   u16 source_bits;
   // 64-bit code; a memory operand has 64-bit addresses and no segment base (Addressing::flat64).
   Handler flat;
-  // Anything else: legacy modes, FS/GS, 32-bit addresses. Null: flat serves all modes.
+  // Anything else: legacy modes, 32-bit addresses. Null: flat serves all modes.
   Handler general;
   // As flat, if the memory operand has no index (Addressing::base64). Null: flat serves.
   Handler base;
+  // 64-bit code and addresses with FS or GS (Addressing::segment64). Null: general serves.
+  Handler segment;
   bool ends_block;  // control may leave here
   SystemOp system;  // OpInfo::system_id
 };
@@ -131,7 +133,8 @@ struct Row {
 // A row for a handler that does not depend on the addressing.
 constexpr Row row(ZydisMnemonic mnemonic, Form form, u16 bits, Handler handler,
                   u16 source_bits = 0) {
-  return {mnemonic, form, bits, source_bits, handler, nullptr, nullptr, false, SystemOp::none};
+  return {mnemonic, form,    bits,    source_bits, handler,
+          nullptr,  nullptr, nullptr, false,       SystemOp::none};
 }
 // A row with a memory operand: H has static members of type Handler, H::template at<Addressing>.
 template <class H>
@@ -143,6 +146,7 @@ constexpr Row memory_row(ZydisMnemonic mnemonic, Form form, u16 bits, u16 source
           &H::template at<Addressing::flat64>,
           &H::template at<Addressing::general>,
           &H::template at<Addressing::base64>,
+          &H::template at<Addressing::segment64>,
           false,
           SystemOp::none};
 }

@@ -18,14 +18,11 @@ constexpr Row pause_row() {
   return one;
 }
 
-constexpr std::array<Row, 40> rows = {plain(ZYDIS_MNEMONIC_NOP, &op_nop),
+constexpr std::array<Row, 37> rows = {plain(ZYDIS_MNEMONIC_NOP, &op_nop),
                                       row(ZYDIS_MNEMONIC_NOP, forms::r, 0, &op_nop),
                                       row(ZYDIS_MNEMONIC_NOP, forms::m, 0, &op_nop),
                                       row(ZYDIS_MNEMONIC_NOP, forms::r_r, 0, &op_nop),
                                       row(ZYDIS_MNEMONIC_NOP, forms::m_r, 0, &op_nop),
-                                      row(ZYDIS_MNEMONIC_NOP, forms::r_m, 0, &op_nop),
-                                      plain(ZYDIS_MNEMONIC_ENDBR32, &op_nop),
-                                      plain(ZYDIS_MNEMONIC_ENDBR64, &op_nop),
                                       pause_row(),
                                       plain(ZYDIS_MNEMONIC_LFENCE, &op_nop),
                                       plain(ZYDIS_MNEMONIC_MFENCE, &op_nop),

@@ -10,14 +10,14 @@ template <class T>
 inline constexpr u16 bits = sizeof(T) * 8;
 
 template <class T>
-constexpr std::array<Row, 8> move_of_size() {
+constexpr std::array<Row, 7> move_of_size() {
   constexpr ZydisMnemonic m = ZYDIS_MNEMONIC_MOV;
   constexpr ZydisMnemonic x = ZYDIS_MNEMONIC_XCHG;
   return {
       row(m, forms::r_r, bits<T>, &op_mov_rr<T>),    row(m, forms::r_i, bits<T>, &op_mov_ri<T>),
       memory_row<MovRM<T>>(m, forms::r_m, bits<T>),  memory_row<MovMR<T>>(m, forms::m_r, bits<T>),
       memory_row<MovMI<T>>(m, forms::m_i, bits<T>),  row(x, forms::r_r, bits<T>, &op_xchg_rr<T>),
-      memory_row<XchgMR<T>>(x, forms::m_r, bits<T>), memory_row<XchgMR<T>>(x, forms::r_m, bits<T>)};
+      memory_row<XchgMR<T>>(x, forms::m_r, bits<T>)};
 }
 
 template <class To, class From>
@@ -41,6 +41,11 @@ constexpr std::array<Row, 9> others = {
     row(ZYDIS_MNEMONIC_MOV, forms::r_s, 64, &op_mov_from_segment_r<u64>),
     memory_row<MovFromSegmentM>(ZYDIS_MNEMONIC_MOV, forms::m_s, 0)};
 
+// MOVSXD with a 16-bit destination moves 16 bits (APM3); Zydis gives its memory operand 32.
+constexpr std::array<Row, 2> movsxd16 = {
+    row(ZYDIS_MNEMONIC_MOVSXD, forms::r_r, 16, &op_extend_rr<u16, i16>),
+    memory_row<ExtendRM<u16, i16>>(ZYDIS_MNEMONIC_MOVSXD, forms::r_m, 16)};
+
 template <unsigned C, class T>
 constexpr std::array<Row, 2> cmov_of_size() {
   return {row(cmov_mnemonics[C], forms::r_r, bits<T>, &op_cmov_rr<C, T>),
@@ -61,9 +66,8 @@ constexpr auto rows =
     join(move_of_size<u8>(), move_of_size<u16>(), move_of_size<u32>(), move_of_size<u64>(),
          extend_all<u8>(ZYDIS_MNEMONIC_MOVZX), extend_all<u16>(ZYDIS_MNEMONIC_MOVZX),
          extend_all<i8>(ZYDIS_MNEMONIC_MOVSX), extend_all<i16>(ZYDIS_MNEMONIC_MOVSX),
-         extend<u64, i32>(ZYDIS_MNEMONIC_MOVSXD), extend<u32, i32>(ZYDIS_MNEMONIC_MOVSXD),
-         extend<u16, i16>(ZYDIS_MNEMONIC_MOVSXD), extend<u16, i32>(ZYDIS_MNEMONIC_MOVSXD), others,
-         conditional(std::make_integer_sequence<unsigned, 16>()));
+         extend<u64, i32>(ZYDIS_MNEMONIC_MOVSXD), extend<u32, i32>(ZYDIS_MNEMONIC_MOVSXD), movsxd16,
+         others, conditional(std::make_integer_sequence<unsigned, 16>()));
 
 }  // namespace
 

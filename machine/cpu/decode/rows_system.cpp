@@ -7,11 +7,11 @@ namespace softsnp::cpu {
 namespace {
 
 constexpr Row system_row(ZydisMnemonic m, SystemOp system, Form f = forms::any) {
-  return {m, f, 0, 0, &op_system, nullptr, nullptr, true, system};
+  return {m, f, 0, 0, &op_system, nullptr, nullptr, nullptr, true, system};
 }
 // With a fast handler that resorts to op_system; control comes back behind it.
 constexpr Row fast_row(ZydisMnemonic m, Form f, u16 bits, Handler handler, SystemOp system) {
-  return {m, f, bits, 0, handler, nullptr, nullptr, false, system};
+  return {m, f, bits, 0, handler, nullptr, nullptr, nullptr, false, system};
 }
 
 constexpr std::array<Row, 15> moves = {

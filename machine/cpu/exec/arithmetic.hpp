@@ -28,54 +28,39 @@ template <class F, class T>
 struct BinaryRM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T b;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), b)) {
-      return fault_at(core, op);
-    }
-    const T result = F::apply(get_reg<T>(core, op->r0), b, core.state.flags);
-    if constexpr (F::writes) {
-      set_reg<T>(core, op->r0, result);
-    }
-    return next(core, op);
+    return with_loaded<BinaryRM, A, T>(core, op, [&](T b) SOFTSNP_LAMBDA_INLINE {
+      const T result = F::apply(get_reg<T>(core, op->r0), b, core.state.flags);
+      if constexpr (F::writes) {
+        set_reg<T>(core, op->r0, result);
+      }
+    });
   }
 };
 
-// Destination in memory: read, then written if F writes. The flags change once nothing can fault.
-template <class F, class T, Addressing A>
+// Destination in memory: read, then written if F writes.
+template <class H, Addressing A, class F, class T>
 SOFTSNP_INLINE const Op* binary_memory(Core& core, const Op* op, T b) {
-  T a;
   if constexpr (F::writes) {
-    const u64 linear = effective<A>(core, op, sizeof(T), Access::write);
-    if (!load_for_write<T>(core, linear, a)) {
-      return fault_at(core, op);
-    }
-    LazyFlags flags = core.state.flags;
-    if (!store<T>(core, linear, F::apply(a, b, flags))) {
-      return fault_at(core, op);
-    }
-    core.state.flags = flags;
+    return with_changed<H, A, T>(core, op, [&](T a, LazyFlags& flags) SOFTSNP_LAMBDA_INLINE {
+      return F::apply(a, b, flags);
+    });
   } else {
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), a)) {
-      return fault_at(core, op);
-    }
-    F::apply(a, b, core.state.flags);
+    return with_loaded<H, A, T>(
+        core, op, [&](T a) SOFTSNP_LAMBDA_INLINE { F::apply(a, b, core.state.flags); });
   }
-  return next(core, op);
 }
-
 template <class F, class T>
 struct BinaryMR {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    return binary_memory<F, T, A>(core, op, get_reg<T>(core, op->r0));
+    return binary_memory<BinaryMR, A, F, T>(core, op, get_reg<T>(core, op->r0));
   }
 };
-
 template <class F, class T>
 struct BinaryMI {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    return binary_memory<F, T, A>(core, op, immediate<T>(op));
+    return binary_memory<BinaryMI, A, F, T>(core, op, immediate<T>(op));
   }
 };
 
@@ -89,17 +74,8 @@ template <class F, class T>
 struct UnaryM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    const u64 linear = effective<A>(core, op, sizeof(T), Access::write);
-    T a;
-    if (!load_for_write<T>(core, linear, a)) {
-      return fault_at(core, op);
-    }
-    LazyFlags flags = core.state.flags;
-    if (!store<T>(core, linear, F::apply(a, flags))) {
-      return fault_at(core, op);
-    }
-    core.state.flags = flags;
-    return next(core, op);
+    return with_changed<UnaryM, A, T>(
+        core, op, [](T a, LazyFlags& flags) SOFTSNP_LAMBDA_INLINE { return F::apply(a, flags); });
   }
 };
 
@@ -117,18 +93,11 @@ template <class T>
 struct XaddMR {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    const u64 linear = effective<A>(core, op, sizeof(T), Access::write);
-    T a;
-    if (!load_for_write<T>(core, linear, a)) {
-      return fault_at(core, op);
-    }
-    LazyFlags flags = core.state.flags;
-    if (!store<T>(core, linear, alu::Add::apply(a, get_reg<T>(core, op->r0), flags))) {
-      return fault_at(core, op);
-    }
-    core.state.flags = flags;
-    set_reg<T>(core, op->r0, a);
-    return next(core, op);
+    return with_changed<XaddMR, A, T>(core, op, [&](T a, LazyFlags& flags) SOFTSNP_LAMBDA_INLINE {
+      const T sum = alu::Add::apply(a, get_reg<T>(core, op->r0), flags);
+      set_reg<T>(core, op->r0, a);
+      return sum;
+    });
   }
 };
 
@@ -148,20 +117,15 @@ template <class T>
 struct CmpxchgMR {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    const u64 linear = effective<A>(core, op, sizeof(T), Access::write);
-    T destination;
-    if (!load_for_write<T>(core, linear, destination)) {
-      return fault_at(core, op);
-    }
-    const bool equal = accumulator<T>(core) == destination;
-    if (!store<T>(core, linear, equal ? get_reg<T>(core, op->r0) : destination)) {
-      return fault_at(core, op);
-    }
-    alu::Cmp::apply(accumulator<T>(core), destination, core.state.flags);
-    if (!equal) {
-      set_accumulator<T>(core, destination);
-    }
-    return next(core, op);
+    return with_changed<CmpxchgMR, A, T>(
+        core, op, [&](T destination, LazyFlags& flags) SOFTSNP_LAMBDA_INLINE {
+          alu::Cmp::apply(accumulator<T>(core), destination, flags);
+          if (flags.zf()) {
+            return get_reg<T>(core, op->r0);
+          }
+          set_accumulator<T>(core, destination);
+          return destination;
+        });
   }
 };
 

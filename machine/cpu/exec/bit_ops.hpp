@@ -25,36 +25,26 @@ const Op* op_bit_test_ri(Core& core, const Op* op) {
   return next(core, op);
 }
 
-template <class F, class T>
-SOFTSNP_INLINE const Op* bit_test_memory(Core& core, const Op* op, u64 linear, u64 index) {
-  T a;
+template <class H, Addressing A, class F, class T>
+SOFTSNP_INLINE const Op* bit_test_memory(Core& core, const Op* op, u64 index, u64 more) {
   if constexpr (F::writes) {
-    if (!load_for_write<T>(core, linear, a)) {
-      return fault_at(core, op);
-    }
-    LazyFlags flags = core.state.flags;
-    if (!store<T>(core, linear, alu::bit_test<F>(a, index, flags))) {
-      return fault_at(core, op);
-    }
-    core.state.flags = flags;
+    return with_changed<H, A, T>(
+        core, op,
+        [&](T a, LazyFlags& flags)
+            SOFTSNP_LAMBDA_INLINE { return alu::bit_test<F>(a, index, flags); },
+        more);
   } else {
-    if (!load<T>(core, linear, a)) {
-      return fault_at(core, op);
-    }
-    alu::bit_test<F>(a, index, core.state.flags);
+    return with_loaded<H, A, T>(
+        core, op, [&](T a) SOFTSNP_LAMBDA_INLINE { alu::bit_test<F>(a, index, core.state.flags); },
+        more);
   }
-  return next(core, op);
 }
-
-template <class F>
-inline constexpr Access bit_test_access = F::writes ? Access::write : Access::read;
 
 template <class F, class T>
 struct BitTestMI {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    const u64 linear = effective<A>(core, op, sizeof(T), bit_test_access<F>);
-    return bit_test_memory<F, T>(core, op, linear, op->imm);
+    return bit_test_memory<BitTestMI, A, F, T>(core, op, op->imm, 0);
   }
 };
 
@@ -66,8 +56,7 @@ struct BitTestMR {
     const u64 index = alu::sign_extend(get_reg<T>(core, op->r0));
     const i64 element = static_cast<i64>(index) >> (sizeof(T) == 8 ? 6 : sizeof(T) == 4 ? 5 : 4);
     const u64 more = static_cast<u64>(element) * sizeof(T);
-    const u64 linear = effective<A>(core, op, sizeof(T), bit_test_access<F>, more);
-    return bit_test_memory<F, T>(core, op, linear, index);
+    return bit_test_memory<BitTestMR, A, F, T>(core, op, index, more);
   }
 };
 
@@ -88,12 +77,8 @@ template <class F, class T>
 struct ScanRM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T source;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), source)) {
-      return fault_at(core, op);
-    }
-    scan<F, T>(core, op, source);
-    return next(core, op);
+    return with_loaded<ScanRM, A, T>(
+        core, op, [&](T source) SOFTSNP_LAMBDA_INLINE { scan<F, T>(core, op, source); });
   }
 };
 
@@ -109,12 +94,9 @@ template <class F, class T>
 struct BmiRRM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T b;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), b)) {
-      return fault_at(core, op);
-    }
-    set_reg<T>(core, op->r0, F::apply(get_reg<T>(core, op->r1), b, core.state.flags));
-    return next(core, op);
+    return with_loaded<BmiRRM, A, T>(core, op, [&](T b) SOFTSNP_LAMBDA_INLINE {
+      set_reg<T>(core, op->r0, F::apply(get_reg<T>(core, op->r1), b, core.state.flags));
+    });
   }
 };
 // The middle one (r/m) the first source: BEXTR, BZHI, SHLX, SHRX, SARX.
@@ -122,12 +104,9 @@ template <class F, class T>
 struct BmiRMR {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T a;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), a)) {
-      return fault_at(core, op);
-    }
-    set_reg<T>(core, op->r0, F::apply(a, get_reg<T>(core, op->r1), core.state.flags));
-    return next(core, op);
+    return with_loaded<BmiRMR, A, T>(core, op, [&](T a) SOFTSNP_LAMBDA_INLINE {
+      set_reg<T>(core, op->r0, F::apply(a, get_reg<T>(core, op->r1), core.state.flags));
+    });
   }
 };
 
@@ -146,12 +125,9 @@ template <class T>
 struct RorxRMI {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T a;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), a)) {
-      return fault_at(core, op);
-    }
-    set_reg<T>(core, op->r0, rotate_right(a, op->imm));
-    return next(core, op);
+    return with_loaded<RorxRMI, A, T>(core, op, [&](T a) SOFTSNP_LAMBDA_INLINE {
+      set_reg<T>(core, op->r0, rotate_right(a, op->imm));
+    });
   }
 };
 
@@ -165,12 +141,9 @@ template <class F, class T>
 struct CarryAddRM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T b;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), b)) {
-      return fault_at(core, op);
-    }
-    set_reg<T>(core, op->r0, F::apply(get_reg<T>(core, op->r0), b, core.state.flags));
-    return next(core, op);
+    return with_loaded<CarryAddRM, A, T>(core, op, [&](T b) SOFTSNP_LAMBDA_INLINE {
+      set_reg<T>(core, op->r0, F::apply(get_reg<T>(core, op->r0), b, core.state.flags));
+    });
   }
 };
 
@@ -186,23 +159,16 @@ template <class T>
 struct MovbeRM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T value;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), value)) {
-      return fault_at(core, op);
-    }
-    set_reg<T>(core, op->r0, alu::byte_swap(value));
-    return next(core, op);
+    return with_loaded<MovbeRM, A, T>(core, op, [&](T value) SOFTSNP_LAMBDA_INLINE {
+      set_reg<T>(core, op->r0, alu::byte_swap(value));
+    });
   }
 };
 template <class T>
 struct MovbeMR {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    const u64 linear = effective<A>(core, op, sizeof(T), Access::write);
-    if (!store<T>(core, linear, alu::byte_swap(get_reg<T>(core, op->r0)))) {
-      return fault_at(core, op);
-    }
-    return next(core, op);
+    return with_stored<MovbeMR, A, T>(core, op, alu::byte_swap(get_reg<T>(core, op->r0)));
   }
 };
 
@@ -216,12 +182,9 @@ template <class T>
 struct Crc32RM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T data;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), data)) {
-      return fault_at(core, op);
-    }
-    set_reg<u32>(core, op->r0, alu::crc32c(get_reg<u32>(core, op->r0), data));
-    return next(core, op);
+    return with_loaded<Crc32RM, A, T>(core, op, [&](T data) SOFTSNP_LAMBDA_INLINE {
+      set_reg<u32>(core, op->r0, alu::crc32c(get_reg<u32>(core, op->r0), data));
+    });
   }
 };
 

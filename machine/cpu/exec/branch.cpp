@@ -13,10 +13,11 @@ SOFTSNP_COLD const Op* return_lookup(Core& core, const Op* op, u64 target, u64 r
 
 SOFTSNP_INLINE const Op* return64(Core& core, const Op* op, u64 drop) {
   const u64 rsp = core.state.gpr[gpr::rsp];
-  u64 target;
-  if (!load<u64>(core, rsp, target)) {
-    return stack_fault_at(core, op);
+  const u8* from = known_for_read<u64>(core, rsp);
+  if (from == nullptr) [[unlikely]] {
+    return op_ret<u64>(core, op);
   }
+  const u64 target = load_le<u64>(from);
   Block* block = cached_block(core, target);
   if (block == nullptr) [[unlikely]] {
     return return_lookup(core, op, target, rsp + 8 + drop);
@@ -43,6 +44,10 @@ const Op* bad_target(Core& core, const Op* op) {
   return raise_error(core, op, x86::Vector::gp, 0);
 }
 
+const Op* bad_call_target(Core& core, const Op* op, u32 size) {
+  return probe_push(core, size) ? bad_target(core, op) : stack_fault_at(core, op);
+}
+
 const Op* op_jmp(Core& core, const Op* op) {
   return follow(core, op->imm, core.block->taken);
 }
@@ -53,9 +58,13 @@ const Op* op_jmp_checked(Core& core, const Op* op) {
 }
 
 const Op* op_call64(Core& core, const Op* op) {
-  if (!push64<u64>(core, core.block->end_rip)) {
-    return stack_fault_at(core, op);
+  const u64 top = core.state.gpr[gpr::rsp] - 8;
+  u8* to = known_for_write<u64>(core, top);
+  if (to == nullptr) [[unlikely]] {
+    return op_call_rel<u64>(core, op);
   }
+  store_le<u64>(to, core.block->end_rip);
+  core.state.gpr[gpr::rsp] = top;
   return follow(core, op->imm, core.block->taken);
 }
 

@@ -16,11 +16,17 @@ inline bool valid_target(const Core& core, u64 target) {
                          : target <= core.state.seg[static_cast<u8>(x86::Segment::cs)].limit;
 }
 SOFTSNP_COLD const Op* bad_target(Core& core, const Op* op);
+// The same of a CALL that would push size bytes: a fault of the push comes first on AMD processors.
+SOFTSNP_COLD const Op* bad_call_target(Core& core, const Op* op, u32 size);
 
 // Block that the jump cache knows for rip, or null.
 SOFTSNP_INLINE Block* cached_block(Core& core, u64 rip) {
   const JumpEntry& entry = core.jumps[jump_index(rip)];
-  return entry.rip == rip && entry.context == core.context ? entry.block : nullptr;
+  if (entry.rip != rip || entry.context != core.context) {
+    return nullptr;
+  }
+  __builtin_assume(entry.block != nullptr);
+  return entry.block;
 }
 
 template <unsigned C>
@@ -54,7 +60,7 @@ const Op* op_loop(Core& core, const Op* op);
 template <class T>
 const Op* op_call_rel(Core& core, const Op* op) {
   if (!valid_target(core, op->imm)) {
-    return bad_target(core, op);
+    return bad_call_target(core, op, sizeof(T));
   }
   if (!push_any<T>(core, static_cast<T>(core.block->end_rip))) {
     return stack_fault_at(core, op);
@@ -89,7 +95,7 @@ SOFTSNP_INLINE const Op* jump_indirect(Core& core, const Op* op, T target) {
 template <class T>
 SOFTSNP_INLINE const Op* call_indirect(Core& core, const Op* op, T target) {
   if (!valid_target(core, target)) [[unlikely]] {
-    return bad_target(core, op);
+    return bad_call_target(core, op, sizeof(T));
   }
   if (!push_any<T>(core, static_cast<T>(core.block->end_rip))) {
     return stack_fault_at(core, op);
@@ -105,11 +111,9 @@ template <class T>
 struct JmpM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T target;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), target)) {
-      return fault_at(core, op);
-    }
-    return jump_indirect<T>(core, op, target);
+    return with_loaded_then<JmpM, A, T>(core, op, [&](T target) SOFTSNP_LAMBDA_INLINE {
+      return jump_indirect<T>(core, op, target);
+    });
   }
 };
 template <class T>

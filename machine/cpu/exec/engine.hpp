@@ -13,6 +13,9 @@ inline constexpr bool threaded = false;
 #endif
 
 #define SOFTSNP_INLINE inline __attribute__((always_inline))
+// For every lambda in a handler: one that is not inlined would keep the frame, and the chain of
+// tail calls would eat the stack.
+#define SOFTSNP_LAMBDA_INLINE __attribute__((always_inline))
 #define SOFTSNP_COLD __attribute__((noinline, cold))
 
 // The op after this one.

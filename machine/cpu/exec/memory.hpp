@@ -46,15 +46,42 @@ template <class T>
 SOFTSNP_INLINE u64 tag_of(u64 linear) {
   return (linear + (sizeof(T) - 1)) & ~page_offset_mask;
 }
+// core.tlb[tlb_index(linear)], with a shift less.
+SOFTSNP_INLINE const TlbEntry& entry_for(const Core& core, u64 linear) {
+  static_assert(sizeof(TlbEntry) == 32);
+  const u64 offset = (linear >> (page_shift - 5)) & (u64{tlb_entries - 1} << 5);
+  return *reinterpret_cast<const TlbEntry*>(reinterpret_cast<const u8*>(core.tlb) + offset);
+}
 SOFTSNP_INLINE u8* pointer(const TlbEntry& entry, u64 linear) {
-  return reinterpret_cast<u8*>(linear + entry.addend);
+  u8* const result = reinterpret_cast<u8*>(linear + entry.addend);
+  __builtin_assume(result != nullptr);
+  return result;
 }
 }  // namespace detail
+
+// Host pointer for a T at linear if the TLB knows one; else null, and nothing has happened.
+template <class T>
+SOFTSNP_INLINE const u8* known_for_read(const Core& core, u64 linear) {
+  const TlbEntry& entry = detail::entry_for(core, linear);
+  return entry.read_tag == detail::tag_of<T>(linear) ? detail::pointer(entry, linear) : nullptr;
+}
+template <class T>
+SOFTSNP_INLINE u8* known_for_write(const Core& core, u64 linear) {
+  const TlbEntry& entry = detail::entry_for(core, linear);
+  return entry.write_tag == detail::tag_of<T>(linear) ? detail::pointer(entry, linear) : nullptr;
+}
+// For reading and writing.
+template <class T>
+SOFTSNP_INLINE u8* known_for_change(const Core& core, u64 linear) {
+  const TlbEntry& entry = detail::entry_for(core, linear);
+  const u64 tag = detail::tag_of<T>(linear);
+  return entry.write_tag == tag && entry.read_tag == tag ? detail::pointer(entry, linear) : nullptr;
+}
 
 template <class T>
 SOFTSNP_INLINE bool load(Core& core, u64 linear, T& out) {
   static_assert(sizeof(T) <= sizeof core.slow_value);
-  const TlbEntry& entry = core.tlb[tlb_index(linear)];
+  const TlbEntry& entry = detail::entry_for(core, linear);
   if (entry.read_tag == detail::tag_of<T>(linear)) [[likely]] {
     out = load_le<T>(detail::pointer(entry, linear));
     return true;
@@ -69,7 +96,7 @@ SOFTSNP_INLINE bool load(Core& core, u64 linear, T& out) {
 
 template <class T>
 SOFTSNP_INLINE bool store(Core& core, u64 linear, T value) {
-  const TlbEntry& entry = core.tlb[tlb_index(linear)];
+  const TlbEntry& entry = detail::entry_for(core, linear);
   if (entry.write_tag == detail::tag_of<T>(linear)) [[likely]] {
     store_le<T>(detail::pointer(entry, linear), value);
     return true;
@@ -88,7 +115,7 @@ SOFTSNP_INLINE bool store(Core& core, u64 linear, T value) {
 // First half of a read-modify-write: after success a store of T to linear cannot fault.
 template <class T>
 SOFTSNP_INLINE bool load_for_write(Core& core, u64 linear, T& out) {
-  const TlbEntry& entry = core.tlb[tlb_index(linear)];
+  const TlbEntry& entry = detail::entry_for(core, linear);
   const u64 tag = detail::tag_of<T>(linear);
   if (entry.write_tag == tag && entry.read_tag == tag) [[likely]] {
     out = load_le<T>(detail::pointer(entry, linear));
@@ -104,7 +131,7 @@ SOFTSNP_INLINE bool load_for_write(Core& core, u64 linear, T& out) {
 
 // Host pointer for size bytes at linear within one page (string instructions).
 SOFTSNP_INLINE u8* direct(Core& core, u64 linear, u32 size, Access access) {
-  const TlbEntry& entry = core.tlb[tlb_index(linear)];
+  const TlbEntry& entry = detail::entry_for(core, linear);
   const u64 tag = access == Access::write ? entry.write_tag : entry.read_tag;
   if (tag == (linear & ~page_offset_mask)) [[likely]] {
     return detail::pointer(entry, linear);
@@ -120,7 +147,7 @@ SOFTSNP_INLINE u64 offset_of(const Core& core, const Op* op, u64 more = 0) {
     return base;
   }
   const u64 sum = base + (core.state.gpr[op->index] << op->scale);
-  if constexpr (A == Addressing::flat64) {
+  if constexpr (A != Addressing::general) {
     return sum;
   }
   return op->address_bits == 64 ? sum : sum & ((u64{1} << op->address_bits) - 1);
@@ -131,7 +158,9 @@ template <Addressing A>
 SOFTSNP_INLINE u64 effective(Core& core, const Op* op, u32 size = 1, Access access = Access::read,
                              u64 more = 0) {
   const u64 offset = offset_of<A>(core, op, more);
-  if constexpr (A != Addressing::general) {
+  if constexpr (A == Addressing::segment64) {
+    return offset + core.seg_base[op->seg];
+  } else if constexpr (A != Addressing::general) {
     return offset;
   } else {
     if (op->address_bits == 64 || in_code64(core)) [[likely]] {

@@ -68,7 +68,7 @@ struct Shuffle {
 
 SOFTSNP_COLD const Op* unavailable(Core& core, const Op* op);
 SOFTSNP_INLINE bool off(const Core& core) {
-  return (core.state.cr0 & (x86::cr0::em | x86::cr0::ts)) != 0 || x87::pending(core.state.fx);
+  return x87::refused(core, x87::Waiting::yes);
 }
 // Every MMX instruction leaves TOP = 0 and all registers in use. APM1 5.
 SOFTSNP_INLINE void enter(FxState& fx) {

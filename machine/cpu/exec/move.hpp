@@ -21,34 +21,22 @@ template <class T>
 struct MovRM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T value;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), value)) {
-      return fault_at(core, op);
-    }
-    set_reg<T>(core, op->r0, value);
-    return next(core, op);
+    return with_loaded<MovRM, A, T>(
+        core, op, [&](T value) SOFTSNP_LAMBDA_INLINE { set_reg<T>(core, op->r0, value); });
   }
 };
 template <class T>
 struct MovMR {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    const u64 linear = effective<A>(core, op, sizeof(T), Access::write);
-    if (!store<T>(core, linear, get_reg<T>(core, op->r0))) {
-      return fault_at(core, op);
-    }
-    return next(core, op);
+    return with_stored<MovMR, A, T>(core, op, get_reg<T>(core, op->r0));
   }
 };
 template <class T>
 struct MovMI {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    const u64 linear = effective<A>(core, op, sizeof(T), Access::write);
-    if (!store<T>(core, linear, immediate<T>(op))) {
-      return fault_at(core, op);
-    }
-    return next(core, op);
+    return with_stored<MovMI, A, T>(core, op, immediate<T>(op));
   }
 };
 
@@ -63,12 +51,9 @@ template <class To, class From>
 struct ExtendRM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    From value;
-    if (!load<From>(core, effective<A>(core, op, sizeof(From)), value)) {
-      return fault_at(core, op);
-    }
-    set_reg<To>(core, op->r0, static_cast<To>(value));
-    return next(core, op);
+    return with_loaded<ExtendRM, A, From>(core, op, [&](From value) SOFTSNP_LAMBDA_INLINE {
+      set_reg<To>(core, op->r0, static_cast<To>(value));
+    });
   }
 };
 
@@ -92,13 +77,11 @@ template <class T>
 struct XchgMR {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    const u64 linear = effective<A>(core, op, sizeof(T), Access::write);
-    T a;
-    if (!load_for_write<T>(core, linear, a) || !store<T>(core, linear, get_reg<T>(core, op->r0))) {
-      return fault_at(core, op);
-    }
-    set_reg<T>(core, op->r0, a);
-    return next(core, op);
+    return with_changed<XchgMR, A, T>(core, op, [&](T a, LazyFlags&) SOFTSNP_LAMBDA_INLINE {
+      const T b = get_reg<T>(core, op->r0);
+      set_reg<T>(core, op->r0, a);
+      return b;
+    });
   }
 };
 
@@ -114,13 +97,10 @@ template <unsigned C, class T>
 struct CmovRM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T moved;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), moved)) {
-      return fault_at(core, op);
-    }
-    const T kept = get_reg<T>(core, op->r0);
-    set_reg<T>(core, op->r0, condition<C>(core.state.flags) ? moved : kept);
-    return next(core, op);
+    return with_loaded<CmovRM, A, T>(core, op, [&](T moved) SOFTSNP_LAMBDA_INLINE {
+      const T kept = get_reg<T>(core, op->r0);
+      set_reg<T>(core, op->r0, condition<C>(core.state.flags) ? moved : kept);
+    });
   }
 };
 
@@ -133,11 +113,7 @@ template <unsigned C>
 struct SetM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    const u64 linear = effective<A>(core, op, 1, Access::write);
-    if (!store<u8>(core, linear, condition<C>(core.state.flags))) {
-      return fault_at(core, op);
-    }
-    return next(core, op);
+    return with_stored<SetM, A, u8>(core, op, condition<C>(core.state.flags));
   }
 };
 
@@ -150,11 +126,7 @@ const Op* op_mov_from_segment_r(Core& core, const Op* op) {
 struct MovFromSegmentM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    const u64 linear = effective<A>(core, op, 2, Access::write);
-    if (!store<u16>(core, linear, core.state.seg[op->r0].selector)) {
-      return fault_at(core, op);
-    }
-    return next(core, op);
+    return with_stored<MovFromSegmentM, A, u16>(core, op, core.state.seg[op->r0].selector);
   }
 };
 

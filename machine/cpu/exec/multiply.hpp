@@ -70,14 +70,9 @@ template <class F, class T>
 struct WideM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T b;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), b)) {
-      return fault_at(core, op);
-    }
-    if (!F::apply(core, b)) {
-      return raise(core, op, x86::Vector::de);
-    }
-    return next(core, op);
+    return with_loaded_then<WideM, A, T>(core, op, [&](T b) SOFTSNP_LAMBDA_INLINE {
+      return F::apply(core, b) ? next(core, op) : raise(core, op, x86::Vector::de);
+    });
   }
 };
 
@@ -99,12 +94,9 @@ template <class T>
 struct ImulRMI {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T a;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), a)) {
-      return fault_at(core, op);
-    }
-    set_reg<T>(core, op->r0, alu::multiply_signed_low(a, immediate<T>(op), core.state.flags));
-    return next(core, op);
+    return with_loaded<ImulRMI, A, T>(core, op, [&](T a) SOFTSNP_LAMBDA_INLINE {
+      set_reg<T>(core, op->r0, alu::multiply_signed_low(a, immediate<T>(op), core.state.flags));
+    });
   }
 };
 
@@ -125,12 +117,8 @@ template <class T>
 struct MulxRRM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    T b;
-    if (!load<T>(core, effective<A>(core, op, sizeof(T)), b)) {
-      return fault_at(core, op);
-    }
-    mulx<T>(core, op, b);
-    return next(core, op);
+    return with_loaded<MulxRRM, A, T>(core, op,
+                                      [&](T b) SOFTSNP_LAMBDA_INLINE { mulx<T>(core, op, b); });
   }
 };
 

@@ -14,8 +14,9 @@ struct Op;
 using Handler = const Op* (*)(Core&, const Op*);
 
 // How an effective address is formed. base64: 64-bit code, base + displacement; flat64: with an
-// index too; general: all the rest (segment bases, 32- and 16-bit addresses, legacy modes).
-enum class Addressing : u8 { base64, flat64, general };
+// index too; segment64: with the base of FS or GS too; general: any (32- and 16-bit addresses,
+// legacy modes).
+enum class Addressing : u8 { base64, flat64, segment64, general };
 
 // 32 bytes. Registers are numbers 0..15, or gpr_zero. An 8-bit general register operand is its byte
 // offset in CoreState::gpr (AL 0, CL 8, AH 1, SIL 48).

@@ -25,17 +25,9 @@ template <class F, class T, Count C>
 struct ShiftM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    const u64 linear = effective<A>(core, op, sizeof(T), Access::write);
-    T a;
-    if (!load_for_write<T>(core, linear, a)) {
-      return fault_at(core, op);
-    }
-    LazyFlags flags = core.state.flags;
-    if (!store<T>(core, linear, F::apply(a, shift_count<C>(core, op), flags))) {
-      return fault_at(core, op);
-    }
-    core.state.flags = flags;
-    return next(core, op);
+    return with_changed<ShiftM, A, T>(core, op, [&](T a, LazyFlags& flags) SOFTSNP_LAMBDA_INLINE {
+      return F::apply(a, shift_count<C>(core, op), flags);
+    });
   }
 };
 
@@ -53,18 +45,10 @@ template <class F, class T, Count C>
 struct DoubleShiftM {
   template <Addressing A>
   static const Op* at(Core& core, const Op* op) {
-    const u64 linear = effective<A>(core, op, sizeof(T), Access::write);
-    T a;
-    if (!load_for_write<T>(core, linear, a)) {
-      return fault_at(core, op);
-    }
-    LazyFlags flags = core.state.flags;
-    const T b = get_reg<T>(core, op->r0);
-    if (!store<T>(core, linear, F::apply(a, b, shift_count<C>(core, op), flags))) {
-      return fault_at(core, op);
-    }
-    core.state.flags = flags;
-    return next(core, op);
+    return with_changed<DoubleShiftM, A, T>(
+        core, op, [&](T a, LazyFlags& flags) SOFTSNP_LAMBDA_INLINE {
+          return F::apply(a, get_reg<T>(core, op->r0), shift_count<C>(core, op), flags);
+        });
   }
 };
 

@@ -8,7 +8,10 @@ namespace softsnp::cpu {
 
 // Legacy modes; false: core.fault is set.
 SOFTSNP_COLD bool push_legacy(Core& core, u32 value, u32 size);
-SOFTSNP_COLD bool pop_legacy(Core& core, u32& value, u32 size);
+// The value comes in Core::slow_value.
+SOFTSNP_COLD bool pop_legacy(Core& core, u32 size);
+// Whether a push of size bytes would succeed, in any mode; false: core.fault is set.
+SOFTSNP_COLD bool probe_push(Core& core, u32 size);
 
 // The stack pointer moved by delta, as wide as the stack is.
 inline void move_stack(Core& core, u64 delta) {
@@ -42,20 +45,19 @@ SOFTSNP_INLINE bool pop64(Core& core, T& value) {
 
 // In any mode.
 template <class T>
-inline bool push_any(Core& core, T value) {
+SOFTSNP_INLINE bool push_any(Core& core, T value) {
   if (in_code64(core)) {
     return push64<T>(core, value);
   }
   return push_legacy(core, static_cast<u32>(value), sizeof(T));
 }
 template <class T>
-inline bool pop_any(Core& core, T& value) {
+SOFTSNP_INLINE bool pop_any(Core& core, T& value) {
   if (in_code64(core)) {
     return pop64<T>(core, value);
   }
-  u32 wide = 0;
-  const bool ok = pop_legacy(core, wide, sizeof(T));
-  value = static_cast<T>(wide);
+  const bool ok = pop_legacy(core, sizeof(T));
+  value = load_le<T>(core.slow_value);
   return ok;
 }
 

@@ -5,24 +5,6 @@
 
 namespace softsnp::cpu {
 
-// 64-bit code.
-template <class T>
-const Op* op_push_r64(Core& core, const Op* op) {
-  if (!push64<T>(core, get_reg<T>(core, op->r0))) {
-    return stack_fault_at(core, op);
-  }
-  return next(core, op);
-}
-template <class T>
-const Op* op_pop_r64(Core& core, const Op* op) {
-  T value;
-  if (!pop64<T>(core, value)) {
-    return stack_fault_at(core, op);
-  }
-  set_reg<T>(core, op->r0, value);
-  return next(core, op);
-}
-
 // Any mode.
 template <class T>
 const Op* op_push_r(Core& core, const Op* op) {
@@ -54,6 +36,30 @@ const Op* op_pop_r(Core& core, const Op* op) {
   set_reg<T>(core, op->r0, value);
   return next(core, op);
 }
+// 64-bit code: the fast forms.
+template <class T>
+const Op* op_push_r64(Core& core, const Op* op) {
+  const u64 top = core.state.gpr[gpr::rsp] - sizeof(T);
+  u8* to = known_for_write<T>(core, top);
+  if (to == nullptr) [[unlikely]] {
+    return op_push_r<T>(core, op);
+  }
+  store_le<T>(to, get_reg<T>(core, op->r0));
+  core.state.gpr[gpr::rsp] = top;
+  return next(core, op);
+}
+template <class T>
+const Op* op_pop_r64(Core& core, const Op* op) {
+  const u64 top = core.state.gpr[gpr::rsp];
+  const u8* from = known_for_read<T>(core, top);
+  if (from == nullptr) [[unlikely]] {
+    return op_pop_r<T>(core, op);
+  }
+  core.state.gpr[gpr::rsp] = top + sizeof(T);
+  set_reg<T>(core, op->r0, load_le<T>(from));
+  return next(core, op);
+}
+
 template <class T>
 struct PushM {
   template <Addressing A>

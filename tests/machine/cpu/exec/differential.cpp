@@ -68,7 +68,7 @@ std::string Differential::compare(const Encoding& encoding, const MachineState& 
 
 std::string Differential::run(const Encoding& encoding, unsigned states, Random& random) {
   exec_.load(encoding.bytes);
-  native_.load(encoding.bytes);
+  host().load(encoding.bytes);
   u8 before_memory[place::window_size];
   u8 native_memory[place::window_size];
   for (unsigned n = 0; n < states; ++n) {
@@ -79,7 +79,7 @@ std::string Differential::run(const Encoding& encoding, unsigned states, Random&
     prepare_state(encoding, before, random);
     std::memcpy(before_memory, window_pointer(), sizeof before_memory);
     MachineState native = before;
-    native_.run(native, WithFx::no);
+    host().run(native, WithFx::no);
     std::memcpy(native_memory, window_pointer(), sizeof native_memory);
     std::memcpy(window_pointer(), before_memory, sizeof before_memory);
     MachineState ours = before;

@@ -6,6 +6,7 @@
 
 #include "tests/machine/cpu/exec/encode.hpp"
 #include "tests/machine/cpu/exec/exec_runner.hpp"
+#include "tests/machine/cpu/exec/host.hpp"
 #include "tests/machine/cpu/exec/native.hpp"
 
 namespace softsnp::cpu::test {
@@ -21,10 +22,10 @@ class Differential {
   Exec& exec() { return exec_; }
 
  private:
-  std::string compare(const Encoding& encoding, const MachineState& before,
-                      const MachineState& native, const MachineState& ours, const u8* memory);
+  static std::string compare(const Encoding& encoding, const MachineState& before,
+                             const MachineState& native, const MachineState& ours,
+                             const u8* memory);
 
-  Native native_;
   Exec exec_;
   u64 states_ = 0;
   u64 faults_ = 0;

@@ -55,7 +55,6 @@ Result Emulated::run(const Result& before) {
   std::memcpy(core.state.gpr, before.gpr, sizeof before.gpr);
   core.state.set_rflags(before.rflags);
   core.state.fx = before.fx;
-  core.state.fx.fcs = core.state.fx.fds = 0;
   core.budget = core.budget_start = 100;
   core.fault = {};
   cpu::run(core, &block_);

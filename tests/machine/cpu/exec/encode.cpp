@@ -116,31 +116,24 @@ u16 operand_bits(const Row& row, unsigned index) {
   return row.bits;
 }
 
-u16 memory_bits(const Row& row, unsigned index) {
-  switch (row.mnemonic) {
-    case ZYDIS_MNEMONIC_LEA:
-      return 0;
-    case ZYDIS_MNEMONIC_BOUND:
-      return static_cast<u16>(row.bits * 2);
-    case ZYDIS_MNEMONIC_CLFLUSH:
-    case ZYDIS_MNEMONIC_CLFLUSHOPT:
-    case ZYDIS_MNEMONIC_CLWB:
-    case ZYDIS_MNEMONIC_PREFETCH:
-    case ZYDIS_MNEMONIC_PREFETCHW:
-    case ZYDIS_MNEMONIC_PREFETCHWT1:
-      return 512;
-    case ZYDIS_MNEMONIC_PREFETCHNTA:
-    case ZYDIS_MNEMONIC_PREFETCHT0:
-    case ZYDIS_MNEMONIC_PREFETCHT1:
-    case ZYDIS_MNEMONIC_PREFETCHT2:
-      return 8;
-    case ZYDIS_MNEMONIC_NOP:
-      return 32;
-    case ZYDIS_MNEMONIC_MOV:
-      return row.form == forms::m_s ? 16 : operand_bits(row, index);
-    default:
-      return operand_bits(row, index);
+u16 memory_bits(const Row& row, unsigned index, Random& random) {
+  if (row.mnemonic == ZYDIS_MNEMONIC_BOUND) {
+    return static_cast<u16>(row.bits * 2);
   }
+  if (row.form == forms::m_s) {
+    return 16;
+  }
+  if (row.bits == 0 && row.source_bits == 0) {  // whatever the encoder takes
+    constexpr u16 sizes[] = {0, 8, 16, 32, 64, 128, 512};
+    return sizes[random.below(std::size(sizes))];
+  }
+  if (row.mnemonic == ZYDIS_MNEMONIC_MOVSXD) {
+    return 32;
+  }
+  if (row.mnemonic == ZYDIS_MNEMONIC_LEA) {
+    return random.chance(2) ? 64 : row.bits;
+  }
+  return operand_bits(row, index);
 }
 
 // Where relative branches go; they lie 40h bytes before it.
@@ -178,6 +171,9 @@ std::optional<Encoding> decode(const std::vector<u8>& bytes, ZydisMachineMode mo
                                                                        : ZYDIS_STACK_WIDTH_16;
   ZydisDecoderInit(&decoder, mode, stack);
   ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_AMD_BRANCHES, ZYAN_TRUE);
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
   Encoding result;
   result.bytes = bytes;
   if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes.data(), bytes.size(),
@@ -213,7 +209,7 @@ std::optional<Encoding> encode(const Row& row, ZydisMachineMode mode, MemoryStyl
         }
         break;
       case Operand::mem:
-        operand = memory(memory_bits(row, index), style, mode, random);
+        operand = memory(memory_bits(row, index, random), style, mode, random);
         break;
       case Operand::imm:
         operand.type = ZYDIS_OPERAND_TYPE_IMMEDIATE;

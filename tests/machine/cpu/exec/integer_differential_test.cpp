@@ -29,6 +29,11 @@ struct Result {
 std::optional<Encoding> prefixed(const Encoding& encoding, std::initializer_list<u8> prefixes) {
   std::vector<u8> bytes(prefixes);
   bytes.insert(bytes.end(), encoding.bytes.begin(), encoding.bytes.end());
+  if (encoding.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+      encoding.operands[0].imm.is_relative) {
+    bytes[prefixes.size() + encoding.instruction.raw.imm[0].offset] -=
+        static_cast<u8>(prefixes.size());
+  }
   return decode(bytes, ZYDIS_MACHINE_MODE_LONG_64);
 }
 

@@ -29,7 +29,7 @@ inline constexpr u64 data_size = 2 * page_size;
 // Memory operands lie here, across the page boundary; compared after each state.
 inline constexpr u64 window = data + page_size - 256;
 inline constexpr u64 window_size = 512;
-inline constexpr u64 gs_base = 0x1000'0000;
+inline constexpr u64 gs_base = 0x0765'4000;
 }  // namespace place
 
 inline u8* data_pointer() {

@@ -1,0 +1,88 @@
+// One run of a guest in this process: machine, hypervisor, VMM and a console that keeps what the
+// guest printed, composed as cli/ composes them.
+#pragma once
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "guest/samples/embedded.hpp"
+#include "image/image.hpp"
+#include "machine/cpu/processor.hpp"
+#include "machine/machine.hpp"
+#include "machine/memory/dram/dram.hpp"
+#include "observe/explainer.hpp"
+#include "observe/tracer.hpp"
+#include "vmm/vmm.hpp"
+
+namespace softsnp::end_to_end {
+
+struct GuestOptions {
+  image::Mode mode = image::Mode::snp;
+  std::string append;
+  u64 memory = u64{32} << 20;
+  u64 seed = 0;
+  u64 policy = 0x30000;
+  image::File kernel{"built-in sample guest", guest::sample_image()};
+  image::File initrd{};
+  // Turns the honest host into another one; null: honest. The result outlives the hypervisor.
+  std::function<std::unique_ptr<machine::HostPort>(machine::HostPort&)> host;
+  // Host time; ends a run that would not end.
+  std::optional<std::chrono::milliseconds> timeout = std::chrono::seconds(120);
+  // Nobody listens: no explanations, no trace, no digest.
+  bool unobserved = false;
+  bool trace = false;
+};
+
+// "case=NAME" for the sample guest.
+inline GuestOptions sample_case(const std::string& name) {
+  GuestOptions options;
+  options.append = "case=" + name;
+  return options;
+}
+
+class GuestRun {
+ public:
+  explicit GuestRun(GuestOptions options);
+  ~GuestRun();
+  GuestRun(const GuestRun&) = delete;
+  GuestRun& operator=(const GuestRun&) = delete;
+
+  // Once. What refuses the plan or the launch is an outcome too.
+  const vmm::RunOutcome& run();
+
+  const vmm::RunOutcome& outcome() const { return outcome_; }
+  const std::string& output() const;
+  // What the explainer said, a line a paragraph; the register dump not among it.
+  std::string explanations() const;
+  // Lines of JSON, if asked for.
+  std::string trace() const;
+  // Hexadecimal; empty without a finished launch.
+  std::string launch_digest() const;
+  machine::Machine& machine() { return *machine_; }
+  std::string dram_digest();
+  bool printed(const std::string& text) const { return output().find(text) != std::string::npos; }
+  bool explained(const std::string& text) const {
+    return explanations().find(text) != std::string::npos;
+  }
+
+ private:
+  class Capture;
+  class Watch;
+  vmm::RunOutcome perform();
+  machine::Observers observers();
+
+  GuestOptions options_;
+  vmm::RunOutcome outcome_;
+  observe::Symbols symbols_;
+  std::unique_ptr<Watch> watch_;
+  std::unique_ptr<Capture> console_;
+  std::unique_ptr<machine::Machine> machine_;
+  std::unique_ptr<machine::HostPort> hostile_;
+  std::unique_ptr<kvm::Kvm> kvm_;
+  std::unique_ptr<vmm::Vmm> vmm_;
+};
+
+}  // namespace softsnp::end_to_end

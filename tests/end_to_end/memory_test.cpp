@@ -1,0 +1,108 @@
+// What a run costs the host in memory: what the guest touched, and little more.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "machine/memory/dram/resident_pages.hpp"
+#include "tests/end_to_end/guest_run.hpp"
+#include "tests/end_to_end/program.hpp"
+
+namespace softsnp::end_to_end {
+namespace {
+
+constexpr u64 mib = u64{1} << 20;
+
+u64 resident_bytes() {
+  unsigned long total = 0;
+  unsigned long resident = 0;
+  std::FILE* const file = std::fopen("/proc/self/statm", "re");
+  const bool read = file != nullptr && std::fscanf(file, "%lu %lu", &total, &resident) == 2;
+  if (file != nullptr) {
+    std::fclose(file);
+  }
+  EXPECT_TRUE(read);
+  return resident * page_size;
+}
+
+// Pages of DRAM that hold something, as the host's page tables tell.
+u64 touched_bytes(memory::Dram& dram) {
+  const u8* base = dram.frame(SystemPhysical(0), dram.form(SystemPhysical(0)));
+  memory::ResidentPages pages(base);
+  u64 touched = 0;
+  for (u64 number = 0; number < dram.size() / page_size; ++number) {
+    touched += pages.maybe_touched(number) ? page_size : 0;
+  }
+  return touched;
+}
+
+// What the sample guest of that size adds to this process.
+u64 cost_of_sample(image::Mode mode, u64 memory) {
+  GuestOptions options;
+  options.mode = mode;
+  options.memory = memory;
+  options.unobserved = true;
+  const u64 before = resident_bytes();
+  GuestRun run(std::move(options));
+  EXPECT_EQ(run.run().kind, vmm::OutcomeKind::powered_off) << run.outcome().text;
+  const u64 after = resident_bytes();
+  const u64 cost = after > before ? after - before : 0;
+  std::printf("%s, %llu MiB: %llu MiB resident\n", mode == image::Mode::snp ? "snp" : "none",
+              static_cast<unsigned long long>(memory / mib),
+              static_cast<unsigned long long>(cost / mib));
+  return cost;
+}
+
+// The sample touches a few pages of its own and two of 2 MiB.
+TEST(Memory, SampleGuestIsSmall) {
+  EXPECT_LT(cost_of_sample(image::Mode::plain, 512 * mib), 16 * mib);
+  EXPECT_LT(cost_of_sample(image::Mode::snp, 512 * mib), 32 * mib);
+}
+
+// Memory that nobody touches costs nothing but bookkeeping, in SNP mode the RMP's entries: 16
+// bytes a page.
+TEST(Memory, SizeIsReservedAndNotCommitted) {
+  EXPECT_LT(cost_of_sample(image::Mode::plain, 64 * 1024 * mib), 64 * mib);
+  EXPECT_LT(cost_of_sample(image::Mode::snp, 4 * 1024 * mib), 96 * mib);
+}
+
+// The bound: what the guest touched, and 64 MiB.
+void boot_within_bound(const char* mode) {
+  const std::string kernel = contents_of(guest_file("vmlinuz-6.12"));
+  const std::string initrd = contents_of(guest_file("initrd.gz"));
+  ASSERT_FALSE(kernel.empty() || initrd.empty()) << "run scripts/fetch_kernels.sh";
+  const auto bytes = [](const std::string& text) {
+    return std::span(reinterpret_cast<const u8*>(text.data()), text.size());
+  };
+  const bool snp = std::string_view(mode) == "snp";
+  GuestOptions options;
+  options.mode = snp ? image::Mode::snp : image::Mode::plain;
+  options.memory = 512 * mib;
+  options.kernel = {"vmlinuz-6.12", bytes(kernel)};
+  options.initrd = {"initrd.gz", bytes(initrd)};
+  options.append =
+      std::string("console=ttyS0 panic=-1 softsnp.selfcheck=") + (snp ? "snp" : "plain");
+  options.timeout = std::chrono::seconds(800);
+  options.unobserved = true;
+  const u64 before = resident_bytes();
+  GuestRun run(std::move(options));
+  EXPECT_EQ(run.run().kind, vmm::OutcomeKind::powered_off) << run.outcome().text;
+  const u64 used = resident_bytes() - before;
+  const u64 touched = touched_bytes(run.machine().dram());
+  std::printf("%s: %llu MiB, of them %llu MiB that the guest touched\n", mode,
+              static_cast<unsigned long long>(used / mib),
+              static_cast<unsigned long long>(touched / mib));
+  EXPECT_TRUE(run.printed("softsnp self-check: PASS"));
+  EXPECT_LT(touched, 512 * mib);
+  EXPECT_LE(used, touched + 64 * mib);
+}
+
+TEST(Memory, LinuxUnderSnp) {
+  boot_within_bound("snp");
+}
+TEST(Memory, LinuxInPlainMode) {
+  boot_within_bound("none");
+}
+
+}  // namespace
+}  // namespace softsnp::end_to_end
