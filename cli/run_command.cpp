@@ -100,7 +100,7 @@ class Run {
     if (auto prepared = prepare(); !prepared) {
       return prepared.error();
     }
-    const RunOutcome end = run_guest();
+    RunOutcome end = run_guest();
     vmm_.reset();  // the VM's end belongs into the trace
     times_.total = HostClock::now() - start_;
     if (const auto finished = observation_.finish(*machine_, times_); !finished) {

@@ -94,7 +94,7 @@ Done launch_protected(LaunchedVm& launched, const image::LaunchPlan& plan, u64 p
                    fmt::format("launch with policy {:#x} refused", policy), error);
   }
   for (const image::LaunchRegion& region : plan.regions) {
-    if (const Done done = launch_region(launched, region); !done) {
+    if (Done done = launch_region(launched, region); !done) {
       return done;
     }
   }

@@ -37,7 +37,7 @@ Result<void, kvm::Error> MemoryConversion::convert(GuestPhysical start, GuestPhy
     if (from >= to) {
       continue;
     }
-    if (const auto done = vm_.set_private(from, to - from, to_private); !done) {
+    if (auto done = vm_.set_private(from, to - from, to_private); !done) {
       return done;
     }
   }

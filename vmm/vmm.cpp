@@ -86,10 +86,10 @@ Vmm::End Vmm::run_slice() {
     perform_due_events();
     offer_extint();
     const kvm::KvmExit exit = vcpu_.run(end);
-    if (const End ended = std::visit(handler_, exit)) {
+    if (End ended = std::visit(handler_, exit)) {
       return ended;
     }
-    if (const End stuck = stuck_without_time()) {
+    if (End stuck = stuck_without_time()) {
       return stuck;
     }
     if (std::holds_alternative<kvm::InterruptedExit>(exit) && nothing_can_wake()) {

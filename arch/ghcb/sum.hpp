@@ -28,9 +28,9 @@ class Sum {
   template <class T>
   static constexpr u8 index_of() {
     constexpr bool same[] = {std::is_same_v<T, Ts>...};
-    for (u8 i = 0; i < sizeof...(Ts); ++i) {
+    for (usize i = 0; i < sizeof...(Ts); ++i) {
       if (same[i]) {
-        return i;
+        return static_cast<u8>(i);
       }
     }
     return sizeof...(Ts);

@@ -7,7 +7,7 @@
 namespace softsnp::psp {
 
 enum class Command : u32 {
-#define COMMAND(id, name, text) name = id,
+#define COMMAND(id, name, text) name = (id),
 #include "arch/psp/command.inc"
 #undef COMMAND
 };

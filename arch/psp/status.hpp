@@ -7,7 +7,7 @@
 namespace softsnp::psp {
 
 enum class Status : u16 {
-#define STATUS(code, name, text) name = code,
+#define STATUS(code, name, text) name = (code),
 #include "arch/psp/status.inc"
 #undef STATUS
 };

@@ -74,7 +74,7 @@ Result<void, Error> Rmp::reclaim(SystemPhysical page, PageSize size) {
     memory_.leak(page, size);
     return Failure{Error{EIO, static_cast<u16>(status), "SNP_PAGE_RECLAIM failed, page leaked"}};
   }
-  const auto taken = make_hypervisor(page, size);
+  auto taken = make_hypervisor(page, size);
   if (!taken) {
     memory_.leak(page, size);
   }

@@ -3,7 +3,6 @@
 #include <utility>
 
 namespace softsnp::kvm {
-namespace reg = apic_register;
 namespace {
 
 void set_vector(std::array<u32, 8>& bits, u8 vector) {

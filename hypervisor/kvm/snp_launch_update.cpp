@@ -123,7 +123,7 @@ Result<SystemPhysical, Error> SnpGuest::add_vmsa(const svm::Vmsa& state) {
   svm::Vmsa vmsa = state;
   vmsa.sev_features = snp::feature::snp_active;
   vmsa.efer |= x86::efer::svme;
-  const auto page = page_with(vmsa.raw);
+  auto page = page_with(vmsa.raw);
   if (!page) {
     return page;
   }

@@ -5,8 +5,7 @@
 #include <cstdio>
 
 #include "machine/memory/dram/resident_pages.hpp"
-#include "tests/end_to_end/guest_run.hpp"
-#include "tests/end_to_end/program.hpp"
+#include "tests/end_to_end/linux_guest.hpp"
 
 namespace softsnp::end_to_end {
 namespace {
@@ -67,29 +66,17 @@ TEST(Memory, SizeIsReservedAndNotCommitted) {
 }
 
 // The bound: what the guest touched, and 64 MiB.
-void boot_within_bound(const char* mode) {
-  const std::string kernel = contents_of(guest_file("vmlinuz-6.12"));
-  const std::string initrd = contents_of(guest_file("initrd.gz"));
-  ASSERT_FALSE(kernel.empty() || initrd.empty()) << "run scripts/fetch_kernels.sh";
-  const auto bytes = [](const std::string& text) {
-    return std::span(reinterpret_cast<const u8*>(text.data()), text.size());
-  };
-  const bool snp = std::string_view(mode) == "snp";
-  GuestOptions options;
-  options.mode = snp ? image::Mode::snp : image::Mode::plain;
-  options.memory = 512 * mib;
-  options.kernel = {"vmlinuz-6.12", bytes(kernel)};
-  options.initrd = {"initrd.gz", bytes(initrd)};
-  options.append =
-      std::string("console=ttyS0 panic=-1 softsnp.selfcheck=") + (snp ? "snp" : "plain");
-  options.timeout = std::chrono::seconds(800);
+void boot_within_bound(image::Mode mode) {
+  const LinuxGuest linux_guest;
+  ASSERT_TRUE(linux_guest.is_there()) << "run scripts/fetch_kernels.sh and make_initramfs.sh";
+  GuestOptions options = linux_guest.options(mode);
   options.unobserved = true;
   const u64 before = resident_bytes();
   GuestRun run(std::move(options));
   EXPECT_EQ(run.run().kind, vmm::OutcomeKind::powered_off) << run.outcome().text;
   const u64 used = resident_bytes() - before;
   const u64 touched = touched_bytes(run.machine().dram());
-  std::printf("%s: %llu MiB, of them %llu MiB that the guest touched\n", mode,
+  std::printf("%llu MiB, of them %llu MiB that the guest touched\n",
               static_cast<unsigned long long>(used / mib),
               static_cast<unsigned long long>(touched / mib));
   EXPECT_TRUE(run.printed("softsnp self-check: PASS"));
@@ -98,10 +85,10 @@ void boot_within_bound(const char* mode) {
 }
 
 TEST(Memory, LinuxUnderSnp) {
-  boot_within_bound("snp");
+  boot_within_bound(image::Mode::snp);
 }
 TEST(Memory, LinuxInPlainMode) {
-  boot_within_bound("none");
+  boot_within_bound(image::Mode::plain);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@ namespace {
 
 using namespace mmx;
 
+// NOLINTBEGIN(bugprone-macro-parentheses): form and name are parts of qualified names.
 #define SOFTSNP_REG(MNEMONIC, form, handler) row(ZYDIS_MNEMONIC_##MNEMONIC, forms::form, 0, handler)
 #define SOFTSNP_MEM(MNEMONIC, form, ...) \
   memory_row<__VA_ARGS__>(ZYDIS_MNEMONIC_##MNEMONIC, forms::form, 0)
@@ -14,6 +15,7 @@ using namespace mmx;
   row(ZYDIS_MNEMONIC_##MNEMONIC, forms::q_q, 0, &Plain<adapter<host::name>, bytes>::reg), \
       SOFTSNP_MEM(MNEMONIC, q_m, Plain<adapter<host::name>, bytes>),
 #define SOFTSNP_SHIFT(MNEMONIC, name) SOFTSNP_REG(MNEMONIC, q_i, &shift_by_immediate<host::name>)
+// NOLINTEND(bugprone-macro-parentheses)
 
 using FromPairSingle = FromPair<host::cvtdq2ps, true>;
 using FromPairDouble = FromPair<host::cvtdq2pd, false>;

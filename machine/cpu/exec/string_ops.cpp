@@ -275,7 +275,7 @@ u64 compare_run(Core& core, const Op* op, const u8* a, u64 step, const u8* b, u6
   const bool down = backward(core);
   const bool while_equal = repeat_of(op) == Repeat::while_equal;
   const u64 start = down ? (count - 1) * sizeof(T) : 0;
-  const u64 move = down ? 0 - u64{sizeof(T)} : sizeof(T);
+  const i64 move = down ? -i64{sizeof(T)} : i64{sizeof(T)};
   const u8* x = a + (step == 0 ? 0 : start);
   const u8* y = b + start;
   u64 done_count = 0;

@@ -128,9 +128,8 @@ bool refused(Core& core, const Op* op, Kind kind, u64 linear) {
     raise(core, op, x86::Vector::ud);
   } else if ((cr0 & x86::cr0::ts) != 0 || (fx && (cr0 & x86::cr0::em) != 0)) {
     raise(core, op, x86::Vector::nm);
-  } else if ((kind == Kind::xsaves || kind == Kind::xrstors) && core.state.cpl != 0) {
-    raise_error(core, op, x86::Vector::gp, 0);
-  } else if ((linear & (fx ? 15 : 63)) != 0 && linear != refused_linear) {
+  } else if (((kind == Kind::xsaves || kind == Kind::xrstors) && core.state.cpl != 0) ||
+             ((linear & (fx ? 15 : 63)) != 0 && linear != refused_linear)) {
     raise_error(core, op, x86::Vector::gp, 0);
   } else {
     return false;

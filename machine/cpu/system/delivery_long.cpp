@@ -4,7 +4,6 @@
 namespace softsnp::cpu {
 namespace {
 
-using x86::Segment;
 using x86::Vector;
 
 struct Target {

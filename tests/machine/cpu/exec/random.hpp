@@ -29,7 +29,7 @@ class Random {
       case 3:
         return below(256) - 128;
       case 4:
-        return (u64{1} << (8 << below(4)) >> 1) - 1 + below(2);
+        return (u64{1} << ((8u << below(4)) - 1)) - 1 + below(2);
       case 5:
         return next() >> below(64);
       default:
