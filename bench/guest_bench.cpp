@@ -1,6 +1,7 @@
 // The sample guest's round trips between guest, machine, hypervisor and VMM, all in this process.
 #include <benchmark/benchmark.h>
-#include <time.h>
+
+#include <ctime>
 
 #include "guest/samples/guest_cases.hpp"
 #include "lab/wrapped_port.hpp"
@@ -107,7 +108,7 @@ void guest_launch(benchmark::State& state) {
   }
   using benchmark::Counter;
   state.counters["pages"] =
-      Counter(static_cast<double>(memory / page_size) * static_cast<double>(state.iterations()),
+      Counter(static_cast<double>(memory >> page_shift) * static_cast<double>(state.iterations()),
               Counter::kIsRate);
 }
 BENCHMARK(guest_launch)

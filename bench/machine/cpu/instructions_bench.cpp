@@ -1,8 +1,8 @@
 // Million instructions a second of the executor, by kind of code, and the same code natively.
 #include <benchmark/benchmark.h>
-#include <time.h>
 
 #include <cstring>
+#include <ctime>
 #include <numeric>
 #include <random>
 #include <vector>

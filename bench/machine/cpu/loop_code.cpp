@@ -1,8 +1,10 @@
 #include "bench/machine/cpu/loop_code.hpp"
 
 // The linker's names for the section's ends.
+// NOLINTBEGIN(bugprone-reserved-identifier)
 extern "C" const softsnp::u8 __start_softsnp_loops[];
 extern "C" const softsnp::u8 __stop_softsnp_loops[];
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace softsnp::bench {
 

@@ -14,9 +14,9 @@ constexpr std::array<Row, 7> move_of_size() {
   constexpr ZydisMnemonic m = ZYDIS_MNEMONIC_MOV;
   constexpr ZydisMnemonic x = ZYDIS_MNEMONIC_XCHG;
   return {
-      row(m, forms::r_r, bits<T>, &op_mov_rr<T>),    row(m, forms::r_i, bits<T>, &op_mov_ri<T>),
-      memory_row<MovRM<T>>(m, forms::r_m, bits<T>),  memory_row<MovMR<T>>(m, forms::m_r, bits<T>),
-      memory_row<MovMI<T>>(m, forms::m_i, bits<T>),  row(x, forms::r_r, bits<T>, &op_xchg_rr<T>),
+      row(m, forms::r_r, bits<T>, &op_mov_rr<T>),   row(m, forms::r_i, bits<T>, &op_mov_ri<T>),
+      memory_row<MovRM<T>>(m, forms::r_m, bits<T>), memory_row<MovMR<T>>(m, forms::m_r, bits<T>),
+      memory_row<MovMI<T>>(m, forms::m_i, bits<T>), row(x, forms::r_r, bits<T>, &op_xchg_rr<T>),
       memory_row<XchgMR<T>>(x, forms::m_r, bits<T>)};
 }
 

@@ -124,7 +124,7 @@ TEST_F(VmsaTest, checksum_fields) {
   EXPECT_EQ(state_of(page), PageState::guest_valid);
   vmsa.reserved_380 = 0;
   vmsa.checksum_address = ~u64{0};
-  EXPECT_EQ(std::memcmp(&after, &vmsa, sizeof vmsa), 0) << "nothing else changes";
+  EXPECT_EQ(std::memcmp(after.raw, vmsa.raw, sizeof vmsa.raw), 0) << "nothing else changes";
 }
 
 TEST_F(VmsaTest, secure_tsc) {

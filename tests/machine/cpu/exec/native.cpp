@@ -1,12 +1,12 @@
 #include "tests/machine/cpu/exec/native.hpp"
 
 #include <asm/prctl.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -152,7 +152,8 @@ void on_signal(int number, siginfo_t*, void* raw) {
   c.rflags = static_cast<u64>(registers[REG_EFL]);
   c.fault_vector = static_cast<u64>(registers[REG_TRAPNO]);
   c.fault_rip = rip;
-  registers[REG_RIP] = static_cast<greg_t>(place::code + fault_exit_offset);
+  registers[REG_RIP] =
+      static_cast<greg_t>(place::code + fault_exit_offset);  // NOLINT(bugprone-*): an address
   registers[REG_RSP] = static_cast<greg_t>(c.host_rsp);
   registers[REG_EFL] = 2;
 }
@@ -160,7 +161,8 @@ void on_signal(int number, siginfo_t*, void* raw) {
 void install_handlers() {
   constexpr usize stack_size = usize{1} << 16;
   stack_t stack = {};
-  stack.ss_sp = std::malloc(stack_size);
+  static u8 handler_stack[stack_size];
+  stack.ss_sp = handler_stack;
   stack.ss_size = stack_size;
   sigaltstack(&stack, nullptr);
   struct sigaction action = {};

@@ -2,8 +2,7 @@
 // executor on the same state, with the same data at the same addresses.
 #pragma once
 
-#include <signal.h>
-
+#include <csignal>
 #include <cstring>
 #include <memory>
 #include <random>

@@ -9,7 +9,7 @@ using svm::ExitCode;
 namespace f = x86::rflags;
 
 struct Program {
-  explicit Program(std::initializer_list<u8> code) {
+  Program(std::initializer_list<u8> code) {
     auto& v = bench.vmcb;
     v.cr0 = x86::cr0::pg | x86::cr0::pe | x86::cr0::et;
     v.cr4 = x86::cr4::pae;

@@ -7,7 +7,6 @@ namespace softsnp::cpu::test {
 namespace {
 
 using svm::ExitCode;
-using x86::Gpr;
 using Kind = GuestBench::Kind;
 
 // Every field of the VMSA that this processor has, random but legal.
