@@ -11,7 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/release"
 # .data.rel.ro is constant after relocation. The personality reference comes from the compiler.
 WRITABLE = re.compile(r"^\.(data(?!\.rel\.ro)|bss|tdata|tbss|init_array)")
-IGNORED = re.compile(r"^(DW\.ref\.)")
+# CLI11 keeps statics in inline functions and includes <iostream>: the library's, not ours. rows_sse
+# joins constexpr tables once into a const vector.
+IGNORED = re.compile(r"^(DW\.ref\.|std::__ioinit|(guard variable for )?CLI::|"
+                     r"(guard variable for )?softsnp::cpu::rows_sse\(\)::all)")
 # objdump -t: value, seven flag characters, section, size, name.
 SYMBOL = re.compile(r"^[0-9a-f]+ (.{7}) (\S+)\s+([0-9a-f]+)\s+(?:\.hidden )?(.+)$")
 
