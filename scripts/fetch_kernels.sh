@@ -7,40 +7,62 @@ cd "$(dirname "$0")/.."
 guest=$PWD/build/guest
 mkdir -p "$guest"
 
-# The kernel package that the newest version of a metapackage depends on.
+# apt with this machine's sources; with own_sources, apt with Debian's mirror and a state of its own:
+# an installation without the security archive has no 6.12.
+apt_options=()
+own_sources() {
+  local state=$guest/apt mirror=http://deb.debian.org
+  local signed="signed-by=/usr/share/keyrings/debian-archive-keyring.gpg"
+  mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+  {
+    echo "deb [$signed] $mirror/debian bookworm main"
+    echo "deb [$signed] $mirror/debian-security bookworm-security main"
+  } > "$state/sources.list"
+  apt_options=(-o "Dir::Etc::sourcelist=$state/sources.list" -o Dir::Etc::sourceparts=-
+               -o "Dir::State::lists=$state/lists" -o "Dir::Cache=$state/cache"
+               -o APT::Sandbox::User=root)
+}
+
+# The kernel package that the newest version of a metapackage depends on; nothing if unknown.
 kernel_of() {
-  apt-cache depends --no-recommends --no-suggests "$1" 2>/dev/null |
+  { apt-cache "${apt_options[@]}" depends --no-recommends --no-suggests "$1" 2>/dev/null || true; } |
     sed -n 's/^ *Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1
 }
 
-updated=no
-update_once() {
-  [ "$updated" = yes ] && return 1
-  updated=yes
-  apt-get update -q
+# Root need not become _apt for a download into our own folder.
+download() {
+  [ -n "$2" ] && (cd "$1" &&
+    apt-get "${apt_options[@]}" download -q -o APT::Sandbox::User=root "$2")
+}
+
+# find_and_download FOLDER METAPACKAGE: sets package. Known lists first, then fresh ones, then
+# Debian's own mirror.
+find_and_download() {
+  local folder=$1 metapackage=$2 attempt
+  for attempt in known fresh own; do
+    case $attempt in
+      fresh) apt-get update -q || continue ;;
+      own) own_sources && apt-get "${apt_options[@]}" update -q ;;
+    esac
+    package=$(kernel_of "$metapackage")
+    if download "$folder" "$package"; then
+      return
+    fi
+  done
+  echo "fetch_kernels: no source has $metapackage, nor has Debian's mirror" >&2
+  return 1
 }
 
 fetch() {
-  local version=$1 metapackage=$2 package work
+  local version=$1 metapackage=$2 work
   if [ -s "$guest/vmlinuz-$version" ]; then
     echo "vmlinuz-$version is there ($(cat "$guest/vmlinuz-$version.package" 2>/dev/null || echo '?'))"
     return
   fi
-  package=$(kernel_of "$metapackage")
-  if [ -z "$package" ]; then
-    update_once && package=$(kernel_of "$metapackage")
-  fi
-  if [ -z "$package" ]; then
-    echo "Debian's archive has no $metapackage" >&2
-    return 1
-  fi
-  echo "fetching $package"
+  echo "fetching the kernel of $metapackage"
   work=$(mktemp -d "$guest/fetch.XXXXXX")
   trap 'rm -rf "$work"' RETURN
-  # Root need not become _apt for a download into our own folder.
-  (cd "$work" && apt-get download -q -o APT::Sandbox::User=root "$package") ||
-    { update_once && package=$(kernel_of "$metapackage") &&
-      (cd "$work" && apt-get download -q -o APT::Sandbox::User=root "$package"); }
+  find_and_download "$work" "$metapackage"
   dpkg-deb --fsys-tarfile "$work"/*.deb | tar -x -C "$work" --wildcards './boot/*'
   # Debian ships a System.map of one line that points to the debug package.
   for map in "$work"/boot/System.map-*; do
@@ -54,3 +76,4 @@ fetch() {
 
 fetch 6.12 linux-image-6.12-cloud-amd64
 fetch 6.1 linux-image-cloud-amd64
+rm -rf "$guest/apt"

@@ -28,7 +28,7 @@ class RealKernel : public testing::TestWithParam<const char*> {};
 TEST_P(RealKernel, BecomesAPlan) {
   const std::vector<u8> kernel = contents(guest_file(GetParam()));
   if (kernel.empty()) {
-    GTEST_SKIP() << guest_file(GetParam()) << " is absent: run scripts/fetch_kernels.sh";
+    FAIL() << guest_file(GetParam()) << " is absent: run scripts/fetch_kernels.sh";
   }
   for (const Mode mode : {Mode::snp, Mode::plain}) {
     Inputs inputs = samples::inputs(kernel, mode);
@@ -48,7 +48,7 @@ TEST_P(RealKernel, BecomesAPlan) {
 TEST_P(RealKernel, NeedsItsInitSize) {
   const std::vector<u8> kernel = contents(guest_file(GetParam()));
   if (kernel.empty()) {
-    GTEST_SKIP() << guest_file(GetParam()) << " is absent: run scripts/fetch_kernels.sh";
+    FAIL() << guest_file(GetParam()) << " is absent: run scripts/fetch_kernels.sh";
   }
   Inputs inputs = samples::inputs(kernel);
   inputs.memory_size = u64{32} << 20;
