@@ -4,7 +4,7 @@
 #include <ctime>
 
 #include "guest/samples/guest_cases.hpp"
-#include "lab/wrapped_port.hpp"
+#include "machine/port/wrapped_port.hpp"
 #include "tests/end_to_end/guest_run.hpp"
 
 namespace softsnp::bench {
@@ -21,7 +21,7 @@ struct Times {
   u64 entries = 0;
 };
 
-class Watched final : public lab::WrappedPort {
+class Watched final : public machine::WrappedPort {
  public:
   Watched(machine::HostPort& inner, Times& times) : WrappedPort(inner), times_(times) {}
   Result<void, machine::HostException> vmrun(unsigned core, SystemPhysical vmcb,

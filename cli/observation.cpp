@@ -98,6 +98,8 @@ observe::Totals Observation::totals(machine::Machine& machine, const HostTimes& 
   totals.seconds_total = times.total.count();
   totals.seconds_launch = times.launch.count();
   totals.seconds_guest = times.guest.count();
+  totals.seconds_processor = times.port.processor.count();
+  totals.seconds_firmware = times.port.firmware.count();
   totals.resident_bytes = resident_bytes();
   return totals;
 }

@@ -13,6 +13,7 @@
 #include "machine/machine.hpp"
 #include "observe/explainer.hpp"
 #include "observe/statistics.hpp"
+#include "observe/timed_port.hpp"
 #include "observe/tracer.hpp"
 
 namespace softsnp::cli {
@@ -20,6 +21,7 @@ namespace softsnp::cli {
 // Host time of a run's parts, for --stats.
 struct HostTimes {
   std::chrono::duration<double> launch{}, guest{}, total{};
+  observe::PortTimes port;  // measured with --stats only
 };
 
 class Observation {

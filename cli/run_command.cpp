@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "cli/file.hpp"
 #include "cli/observation.hpp"
@@ -120,6 +121,7 @@ class Run {
   HostTimes times_;
   Observation observation_;  // outlives what it watches
   std::unique_ptr<machine::Machine> machine_;
+  std::optional<observe::TimedPort> timed_port_;
   std::unique_ptr<kvm::Kvm> kvm_;
   std::unique_ptr<vmm::Vmm> vmm_;
 };
@@ -133,7 +135,10 @@ Result<void, RunOutcome> Run::prepare() {
                                                                 options_.seed, options_.product, 1,
                                                                 observation_.machine_observers()});
   observation_.attach(*machine_);
-  kvm_ = kvm::make_kvm(machine_->port());
+  if (!options_.stats.empty()) {
+    timed_port_.emplace(machine_->port(), times_.port);
+  }
+  kvm_ = kvm::make_kvm(timed_port_ ? *timed_port_ : machine_->port());
   const image::Inputs inputs = plan_inputs(options_, *files, *kvm_);
   observation_.add_symbols(inputs.kernel.bytes);
   const auto plan = image::build(inputs);

@@ -5,11 +5,11 @@
 #include <functional>
 
 #include "lab/nested_lookup.hpp"
-#include "lab/wrapped_port.hpp"
+#include "machine/port/wrapped_port.hpp"
 
 namespace softsnp::lab {
 
-class ActAtPort final : public WrappedPort {
+class ActAtPort final : public machine::WrappedPort {
  public:
   // What the act gets: the honest port and the VMCB of the guest that has just exited.
   struct Scene {

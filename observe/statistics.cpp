@@ -38,12 +38,14 @@ std::string Statistics::json(const Totals& t) const {
   out["instructions"] = t.instructions;
   out["blocks"] = {{"built", t.blocks_built},
                    {"lookups", t.block_lookups},
+                   {"hits", t.block_lookups - t.blocks_built},
                    {"code_invalidations", t.code_invalidations}};
   out["tlb"] = {{"fills", t.tlb_fills}, {"flushes", t.tlb_flushes}};
   out["form_conversions"] = t.form_conversions;
   out["seconds"] = {{"total", t.seconds_total},
                     {"launch", t.seconds_launch},
                     {"guest", t.seconds_guest},
+                    {"processor", t.seconds_processor},
                     {"firmware", t.seconds_firmware}};
   out["resident_bytes"] = t.resident_bytes;
   out["vmrun"] = vmruns_;

@@ -14,12 +14,15 @@ struct Totals {
   u64 virtual_time = 0;
   u64 instructions = 0;
   u64 blocks_built = 0;
-  u64 block_lookups = 0;  // jump-cache and link misses
+  u64 block_lookups = 0;  // jump-cache and link misses; all but blocks_built hit the block cache
   u64 tlb_fills = 0;
   u64 tlb_flushes = 0;
   u64 code_invalidations = 0;
   u64 form_conversions = 0;
-  double seconds_total = 0, seconds_launch = 0, seconds_guest = 0, seconds_firmware = 0;
+  // Host time. The run loop (guest) contains what the processor takes; launch and run loop contain
+  // what the firmware takes.
+  double seconds_total = 0, seconds_launch = 0, seconds_guest = 0;
+  double seconds_processor = 0, seconds_firmware = 0;
   u64 resident_bytes = 0;
 };
 

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # Libraries by the first part of their include path.
 LIBRARIES = {
-    "openssl": "openssl", "Zydis": "zydis", "Zycore": "zydis", "fmt": "fmt", "spdlog": "spdlog",
+    "openssl": "openssl", "Zydis": "zydis", "Zycore": "zydis", "fmt": "fmt",
     "CLI": "cli11", "nlohmann": "json", "gtest": "gtest", "gmock": "gtest", "benchmark": "benchmark",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')

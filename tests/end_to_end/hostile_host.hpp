@@ -13,7 +13,7 @@ namespace softsnp::end_to_end {
 inline constexpr u16 victim_port = 0x99;
 
 // Edits the VMCB in memory right before VMRUN: the hypervisor's own copy never sees it.
-class EntryEditor final : public lab::WrappedPort {
+class EntryEditor final : public machine::WrappedPort {
  public:
   using Edit = std::function<void(svm::Vmcb&)>;
   explicit EntryEditor(machine::HostPort& inner) : WrappedPort(inner) {}
@@ -40,7 +40,7 @@ struct Scene {
 };
 
 // One act at the guest's write to the victim port.
-class HostileHost final : public lab::WrappedPort {
+class HostileHost final : public machine::WrappedPort {
  public:
   HostileHost(machine::HostPort& inner, std::function<void(Scene&)> act);
   Result<void, machine::HostException> vmrun(unsigned core, SystemPhysical vmcb,

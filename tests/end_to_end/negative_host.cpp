@@ -265,7 +265,7 @@ Seen vmrun_with_other_asid() {
 }
 
 // A host that changes one byte of the page at gPA 2 MiB before the firmware measures it.
-class LaunchTamperer final : public lab::WrappedPort {
+class LaunchTamperer final : public machine::WrappedPort {
  public:
   using WrappedPort::WrappedPort;
   Result<snp::RmpResult, machine::HostException> rmpupdate(SystemPhysical page,

@@ -12,7 +12,7 @@
 #include "arch/svm/vmcb.hpp"
 #include "hypervisor/kvm/events.hpp"
 #include "hypervisor/kvm/kvm.hpp"
-#include "lab/wrapped_port.hpp"
+#include "machine/port/wrapped_port.hpp"
 #include "machine/machine.hpp"
 #include "tests/fuzz/fuzz_bytes.hpp"
 
@@ -79,7 +79,7 @@ class Judge final : public kvm::Observer {
   void host_rmp_fault(const kvm::HostRmpFaultEvent&) override { require(false); }
 };
 
-class Guest final : public lab::WrappedPort {
+class Guest final : public machine::WrappedPort {
  public:
   using WrappedPort::WrappedPort;
   // vm null: VMRUN must not happen.
