@@ -16,6 +16,7 @@ namespace softsnp::observe {
 namespace {
 
 constexpr u64 farthest = u64{1} << 20;  // a name further below says nothing
+constexpr usize longest_mangled = 512;
 
 // Offsets of ELF64 sections and symbols (System V ABI, "Sections", "Symbol Table").
 constexpr u64 section_bytes = 64, symbol_bytes = 24;
@@ -29,8 +30,12 @@ std::string string_at(std::span<const u8> bytes, u64 at) {
   return {text, strnlen(text, bytes.size() - at)};
 }
 
-// C++ names as people write them; other names as they are.
+// C++ names as people write them; other names as they are. A hostile image's long names could send
+// the demangler into deep recursion.
 std::string readable(const std::string& name) {
+  if (name.size() > longest_mangled) {
+    return name;
+  }
   struct Free {
     void operator()(char* text) const { std::free(text); }
   };

@@ -48,7 +48,7 @@ class Tracer::Line {
       if (c == '"' || c == '\\') {
         text_ += '\\';
       }
-      text_ += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+      text_ += c >= 0x20 && c < 0x7F ? c : '?';  // a guest's symbols may be any bytes
     }
     text_ += '"';
     return *this;
@@ -116,10 +116,11 @@ void Tracer::vmrun_refused(const cpu::LastRefusal& e) {
 }
 
 void Tracer::triple_fault(const cpu::FaultChain& e) {
-  Line line(*this, "triple-fault");
+  std::string vectors;
   for (unsigned i = 0; i < e.count; ++i) {
-    line.num("vector", e.at[i].vector);
+    fmt::format_to(std::back_inserter(vectors), "{}{}", i == 0 ? "" : " ", e.at[i].vector);
   }
+  Line(*this, "triple-fault").text("vectors", vectors);
 }
 
 void Tracer::vmgexit(const kvm::VmgexitEvent& e) {
