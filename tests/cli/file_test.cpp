@@ -17,7 +17,7 @@ struct FileTest : testing::Test {
   }
   ~FileTest() override { std::system(("rm -r " + directory).c_str()); }
   std::string with(const std::string& content) {
-    const std::string path = directory + "/file";
+    std::string path = directory + "/file";
     std::ofstream(path) << content;
     return path;
   }

@@ -6,7 +6,6 @@ namespace softsnp::cpu::test {
 namespace {
 
 using svm::ExitCode;
-namespace f = x86::rflags;
 
 struct Program {
   Program(std::initializer_list<u8> code) {
