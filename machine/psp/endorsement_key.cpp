@@ -1,6 +1,7 @@
 #include "machine/psp/endorsement_key.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "base/bytes.hpp"
 #include "machine/psp/aes_gcm.hpp"
@@ -15,7 +16,6 @@ constexpr std::string_view vcek_label = "sev-versioned-chip-endorsement-key";
 constexpr std::string_view vlek_label = "sev-versioned-loaded-attestation-key";
 constexpr std::string_view wrapping_label = "vlek-wrapping-key";
 constexpr usize components = sizeof(TcbVersion);
-constexpr usize turin_chip_id_bytes = 8;
 
 // One way: from a version number to a lower one. The component is part of each step, else the
 // order of components would not matter.
@@ -89,13 +89,6 @@ std::optional<VlekHashstick> unwrap_vlek(const EndorsementKey& vcek, const Wrapp
     return std::nullopt;
   }
   return hashstick;
-}
-
-ChipId chip_id_of(Product product, const ChipId& bytes) {
-  ChipId id{};
-  std::copy_n(bytes.begin(), product == Product::turin ? turin_chip_id_bytes : bytes.size(),
-              id.begin());
-  return id;
 }
 
 }  // namespace softsnp::psp

@@ -3,16 +3,14 @@
 // certificate, gets the same key. Firmware sheet 6 ("VCEK derivation"), 1.6 (SNP_VLEK_LOAD).
 #pragma once
 
-#include <array>
 #include <optional>
 
 #include "arch/psp/platform_buffers.hpp"
+#include "machine/psp/config.hpp"
 #include "machine/psp/p384.hpp"
 
 namespace softsnp::psp {
 
-using ChipSecret = std::array<u8, 48>;
-using ChipId = std::array<u8, 64>;
 // One chain for each byte of TCB_VERSION. The sheet gives the size alone; what the bytes mean is
 // ours, and no guest and no verifier can see it.
 using VlekHashstick = std::array<u8, WrappedVlek::hashstick_bytes>;
@@ -39,8 +37,5 @@ WrappedVlek wrap_vlek(const EndorsementKey& vcek, const VlekHashstick& hashstick
                       const TcbVersion& tcb, const std::array<u8, 12>& iv);
 // Nothing if the wrapping is not by this VCEK's key or was altered.
 std::optional<VlekHashstick> unwrap_vlek(const EndorsementKey& vcek, const WrappedVlek& wrapped);
-
-// The part of a chip id that the product has; the rest is zero (firmware sheet 5.1, CHIP_ID).
-ChipId chip_id_of(Product product, const ChipId& bytes);
 
 }  // namespace softsnp::psp
