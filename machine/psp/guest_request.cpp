@@ -16,21 +16,20 @@ constexpr usize header_bytes = sizeof(GuestMessageHeader);
 
 struct MessageRow {
   MessageType type;
-  u8 max_version;
   const char* detail;
   MessageHandler handler;
 };
 
 constexpr MessageRow rows[] = {
-    {MessageType::cpuid_request, 1, "CPUID message", answer_cpuid},
-    {MessageType::key_request, 1, "KEY message", answer_key},
-    {MessageType::report_request, 1, "REPORT message", answer_report},
-    {MessageType::export_request, 1, "EXPORT message", answer_export},
-    {MessageType::import_request, 1, "IMPORT message", answer_import},
-    {MessageType::absorb_request, 1, "ABSORB message", answer_absorb},
-    {MessageType::vmrk_request, 1, "VMRK message", answer_vmrk},
-    {MessageType::absorb_noma_request, 1, "ABSORB_NOMA message", answer_absorb_noma},
-    {MessageType::tsc_info_request, 1, "TSC_INFO message", answer_tsc_info},
+    {MessageType::cpuid_request, "CPUID message", answer_cpuid},
+    {MessageType::key_request, "KEY message", answer_key},
+    {MessageType::report_request, "REPORT message", answer_report},
+    {MessageType::export_request, "EXPORT message", answer_export},
+    {MessageType::import_request, "IMPORT message", answer_import},
+    {MessageType::absorb_request, "ABSORB message", answer_absorb},
+    {MessageType::vmrk_request, "VMRK message", answer_vmrk},
+    {MessageType::absorb_noma_request, "ABSORB_NOMA message", answer_absorb_noma},
+    {MessageType::tsc_info_request, "TSC_INFO message", answer_tsc_info},
 };
 
 const MessageRow* find_message(u8 type) {
@@ -42,9 +41,9 @@ const MessageRow* find_message(u8 type) {
 
 // KEY messages have a version 2 in the firmware that has mitigation vectors (firmware sheet 4.1,
 // 4.4), the one of report version 5.
-u8 max_version(const Firmware& firmware, const MessageRow& row) {
+u8 max_version(const Firmware& firmware, MessageType type) {
   const bool mitigations = at_least(firmware.config.report_version, ReportVersion::v5);
-  return row.type == MessageType::key_request && mitigations ? 2 : row.max_version;
+  return type == MessageType::key_request && mitigations ? 2 : 1;
 }
 
 std::array<u8, 12> iv_of(u64 sequence_number) {
@@ -87,9 +86,9 @@ Status open(Firmware& firmware, Request& request, SystemPhysical at,
   message.request_bytes = header.message_size;
   const std::span<u8> payload = std::span(message.request).first(message.request_bytes);
   firmware.port.read(at + header_bytes, payload);
-  const GcmParameters seal{context.vmpck[message.vmpck], iv_of(header.sequence_number),
-                           authenticated(header)};
-  if (!gcm_open(seal, payload, load_le<GcmTag>(header.auth_tag))) {
+  const std::array<u8, 12> iv = iv_of(header.sequence_number);
+  if (!gcm_open({context.vmpck[message.vmpck], iv, authenticated(header)}, payload,
+                load_le<GcmTag>(header.auth_tag))) {
     return request.fail(Status::bad_measurement, "the message is not sealed with the VMPCK");
   }
   const u64 count = context.message_count[message.vmpck];
@@ -105,11 +104,11 @@ Status open(Firmware& firmware, Request& request, SystemPhysical at,
 Status answer(Firmware& firmware, Request& request, const GuestMessageHeader& header,
               GuestMessage& message) {
   const MessageRow* row = find_message(header.message_type);
-  if (row != nullptr && (message.version == 0 || message.version > max_version(firmware, *row))) {
-    return request.fail(Status::invalid_param, "no such version of the message");
-  }
   if (row == nullptr) {
     return request.fail(Status::invalid_param, "no such type of message");
+  }
+  if (message.version == 0 || message.version > max_version(firmware, row->type)) {
+    return request.fail(Status::invalid_param, "no such version of the message");
   }
   message.type = row->type;
   request.detail = row->detail;
@@ -134,8 +133,8 @@ Status seal(Firmware& firmware, Request& request, const Key256& vmpck, const Gue
   header.message_size = static_cast<u16>(message.response_bytes);
   header.message_vmpck = to.message_vmpck;
   const std::span<u8> payload = std::span(message.response).first(message.response_bytes);
-  const GcmTag tag =
-      gcm_seal({vmpck, iv_of(header.sequence_number), authenticated(header)}, payload);
+  const std::array<u8, 12> iv = iv_of(header.sequence_number);
+  const GcmTag tag = gcm_seal({vmpck, iv, authenticated(header)}, payload);
   std::copy(tag.begin(), tag.end(), header.auth_tag);
   firmware.port.write_value(at, header);
   firmware.port.write(at + header_bytes, payload);
