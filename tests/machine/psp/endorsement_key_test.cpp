@@ -1,6 +1,7 @@
 // Keys: derivation, deterministic signatures, VLEK wrapping. Firmware sheet 4.4, 6, 7.3.
 #include "machine/psp/endorsement_key.hpp"
 
+#include <numeric>
 #include <set>
 
 #include "machine/psp/aes_gcm.hpp"
@@ -204,15 +205,11 @@ TEST_F(EndorsementKeyTest, a_wrapped_vlek_opens_on_its_chip_alone) {
 // Firmware sheet 4.1: the message vector.
 TEST(GcmTest, known_answer_and_refusal) {
   std::array<u8, 32> key;
-  for (u8 at = 0; at < key.size(); ++at) {
-    key[at] = at;
-  }
+  std::iota(key.begin(), key.end(), u8{0});
   std::array<u8, 12> iv{1};
   std::array<u8, 0x30> aad{1, 1, 0x60, 0, 5, 1, 0x60, 0};
   std::array<u8, 0x60> data{};
-  for (u8 at = 0; at < 0x40; ++at) {
-    data[at] = at;
-  }
+  std::iota(data.begin(), data.begin() + 0x40, u8{0});
   const std::array<u8, 0x60> plain = data;
   const GcmTag tag = gcm_seal({key, iv, aad}, data);
   EXPECT_EQ(to_hex(data),

@@ -1,6 +1,7 @@
 // A running guest that talks to the secure processor.
 #pragma once
 
+#include <numeric>
 #include <optional>
 
 #include "arch/psp/guest_message.hpp"
@@ -55,9 +56,7 @@ class GuestMessageTest : public PspTest {
     SnpLaunchFinish finish{};
     finish.gctx_paddr = context.value();
     finish.flags = finish_flags;
-    for (u8 at = 0; at < sizeof finish.host_data; ++at) {
-      finish.host_data[at] = static_cast<u8>(0xC0 + at);
-    }
+    std::iota(std::begin(finish.host_data), std::end(finish.host_data), u8{0xC0});
     ASSERT_EQ(run(Command::snp_launch_finish, finish), Status::success);
     make_firmware(response_at);
   }
@@ -119,9 +118,7 @@ class GuestMessageTest : public PspTest {
 
   static ReportRequest report_request(KeySelect select = KeySelect::vlek_else_vcek, u32 vmpl = 0) {
     ReportRequest asked{};
-    for (u8 at = 0; at < sizeof asked.report_data; ++at) {
-      asked.report_data[at] = static_cast<u8>(at + 1);
-    }
+    std::iota(std::begin(asked.report_data), std::end(asked.report_data), u8{1});
     asked.vmpl = vmpl;
     asked.selection = static_cast<u32>(select);
     return asked;
