@@ -71,6 +71,31 @@ struct SnpCommit {
   u32 length;
 };
 
+struct SnpVlekLoad {
+  static constexpr u8 version_0 = 0;
+  u32 length;
+  u8 version;
+  u8 mbz[3];
+  u64 vlek_paddr;
+};
+static_assert(sizeof(SnpVlekLoad) == 0x10);
+
+// A VLEK as AMD's key server hands it out, wrapped for one chip.
+struct WrappedVlek {
+  static constexpr usize hashstick_bytes = 0x180;
+  static constexpr usize authenticated_from = 0x190, authenticated_bytes = 0x10;  // the AAD
+  u8 iv[0xC];
+  u32 mbz_00c;
+  u8 hashstick[hashstick_bytes];
+  TcbVersion tcb;
+  u64 mbz_198;
+  u8 auth_tag[0x10];
+};
+static_assert(sizeof(WrappedVlek) == 0x1B0);
+static_assert(__builtin_offsetof(WrappedVlek, hashstick) == 0x010);
+static_assert(__builtin_offsetof(WrappedVlek, tcb) == WrappedVlek::authenticated_from);
+static_assert(__builtin_offsetof(WrappedVlek, auth_tag) == 0x1A0);
+
 struct SnpFeatureInfo {
   u32 length;
   u32 ecx_in;

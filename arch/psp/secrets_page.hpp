@@ -7,6 +7,9 @@
 
 namespace softsnp::psp {
 
+// TSC_FACTOR on Genoa, parts per 100000.
+inline constexpr u32 genoa_tsc_factor = 200;
+
 struct SecretsPage {
   static constexpr u32 version_1_55 = 3;
   static constexpr u32 flag_imi_en = 1;

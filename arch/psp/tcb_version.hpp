@@ -38,9 +38,21 @@ constexpr TcbComponents decode_tcb(Product product, const TcbVersion& v) {
   return {0, v.bytes[0], v.bytes[1], v.bytes[6], v.bytes[7]};
 }
 
-// The number by which SNP_CONFIG compares two versions (firmware sheet 1.6, SNP_CONFIG).
-constexpr u32 tcb_order(const TcbComponents& c) {
-  return u32{c.boot_loader} << 24 | u32{c.tee} << 16 | u32{c.snp} << 8 | c.microcode;
+// The number by which SNP_CONFIG compares two versions (firmware sheet 1.6, SNP_CONFIG). The
+// sheet's formula has no FMC, which is Turin's: it runs first there, so it weighs most.
+constexpr u64 tcb_order(const TcbComponents& c) {
+  return u64{c.fmc} << 32 | u64{c.boot_loader} << 24 | u64{c.tee} << 16 | u64{c.snp} << 8 |
+         c.microcode;
+}
+
+// No component of a is above that of b.
+constexpr bool no_component_above(const TcbVersion& a, const TcbVersion& b) {
+  for (unsigned at = 0; at < sizeof a.bytes; ++at) {
+    if (a.bytes[at] > b.bytes[at]) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace softsnp::psp

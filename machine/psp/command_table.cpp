@@ -58,6 +58,9 @@ constexpr MustBeZero config_zero[] = {
     {0x30, all},
     {0x38, all}};
 
+// The version must be zero too.
+constexpr MustBeZero vlek_load_zero[] = {{0x00, high_half(all)}};
+
 constexpr PageOperand new_context[] = {{.offset = 0x00,
                                         .states = states(S::firmware),
                                         .size = SizeRule::only_4k,
@@ -85,6 +88,11 @@ constexpr PageOperand decrypt_pages[] = {{.offset = 0x08, .states = guest_pages,
 constexpr PageOperand encrypt_pages[] = {
     {.offset = 0x08}, {.offset = 0x10, .states = writable_guest_pages, .owned = true}};
 constexpr PageOperand reclaim_page[] = {{.offset = 0x00, .size = SizeRule::flag_in_paddr}};
+
+// Messages need not start on a page: what counts is the page they lie in.
+constexpr PageOperand message_pages[] = {
+    {.offset = 0x08, .size = SizeRule::only_4k},
+    {.offset = 0x10, .states = states(S::firmware), .size = SizeRule::only_4k}};
 
 template <u32 length, Status otherwise>
 Status length_is(const Request& request) {
@@ -127,7 +135,7 @@ Status feature_info_parameters(const Request& request) {
 constexpr CommandRow legacy(Command command) {
   return {.command = command};
 }
-// An SNP command of a later stage: guest messages, swapping and migration, firmware update, VLEK.
+// An SNP command of a later stage: swapping and migration, firmware update.
 constexpr CommandRow later(Command command) {
   return {.command = command, .without_handler = Status::unsupported};
 }
@@ -233,7 +241,14 @@ constexpr CommandRow rows[] = {
      .zero = context_only_zero,
      .pages = new_context,
      .handler = snp_gctx_create},
-    later(C::snp_guest_request),
+    {.command = C::snp_guest_request,
+     .bytes = sizeof(SnpGuestRequest),
+     .platform = init,
+     .context = 0x00,
+     .guest_states = guest::running,
+     .zero = context_only_zero,
+     .pages = message_pages,
+     .handler = snp_guest_request},
     {.command = C::snp_activate_ex,
      .bytes = sizeof(SnpActivateEx),
      .platform = init,
@@ -311,7 +326,11 @@ constexpr CommandRow rows[] = {
      .bytes = sizeof(SnpCommit),
      .parameters = length_is<sizeof(SnpCommit), Status::invalid_param>,
      .handler = snp_commit},
-    later(C::snp_vlek_load),
+    {.command = C::snp_vlek_load,
+     .bytes = sizeof(SnpVlekLoad),
+     .zero = vlek_load_zero,
+     .parameters = length_is<sizeof(SnpVlekLoad), Status::invalid_param>,
+     .handler = snp_vlek_load},
     {.command = C::snp_feature_info,
      .bytes = sizeof(SnpFeatureInfo),
      .pages = feature_info_to,

@@ -1,6 +1,10 @@
-// What distinguishes one secure processor from another: seed, product, firmware version, TCB.
+// What distinguishes one secure processor from another: seed, chip, firmware version, TCB.
 #pragma once
 
+#include <array>
+#include <optional>
+
+#include "arch/psp/attestation_report.hpp"
 #include "arch/psp/tcb_version.hpp"
 
 namespace softsnp::psp {
@@ -27,11 +31,21 @@ constexpr TcbComponents default_tcb(Product product) {
   return {};
 }
 
+// What the VCEK comes from. Nobody but the chip and its maker knows it.
+using ChipSecret = std::array<u8, 48>;
+using ChipId = std::array<u8, 64>;
+
 struct PspConfig {
   u64 seed = 0;  // all keys, identities and nonces derive from it
   Product product = Product::genoa;
   FirmwareVersion version{};  // the behavioural baseline of the firmware sheet
   TcbComponents tcb = default_tcb(Product::genoa);
+  // The version that all public verifiers take from a Genoa-B1 (firmware sheet 5.3).
+  ReportVersion report_version = ReportVersion::v3;
+  u64 mitigation_vector = 0;  // in reports from version 5
+  // Without one: derived from the seed.
+  std::optional<ChipSecret> chip_secret{};
+  std::optional<ChipId> chip_id{};
 };
 
 }  // namespace softsnp::psp

@@ -13,6 +13,7 @@ enum class RandomStream : u64 {
   secrets = 1,        // keys, identities, nonces: in order of use
   context_image = 2,  // what the host sees of a guest context page
   chip_id = 3,        // fixed for the life of the part
+  chip_secret = 4,    // likewise
 };
 
 struct Drbg {

@@ -3,6 +3,7 @@
 
 #include "machine/psp/firmware_port.hpp"
 #include "machine/psp/platform_view.hpp"
+#include "machine/psp/signing_keys.hpp"
 #include "machine/psp/state.hpp"
 
 namespace softsnp::psp {
@@ -14,6 +15,9 @@ struct Firmware {
   PlatformView& platform;
   Observer* observer;
   Sha384 sha;
+  SigningKeys keys;
+
+  TcbVersion encode(const TcbComponents& tcb) const { return encode_tcb(config.product, tcb); }
 };
 
 // A command on its way through the checks. bytes is the buffer as copied in; the handler works on

@@ -11,6 +11,7 @@ Status snp_gctx_create(Firmware& firmware, Request& request) {
   GuestContext context;
   draw(firmware.state.drbg, firmware.sha, context.vek.bytes);
   context.launch_tcb = encode_tcb(firmware.config.product, firmware.state.committed_tcb);
+  context.launch_mitigation_vector = firmware.config.mitigation_vector;
   firmware.state.guests.insert_or_assign(page, context);
   refresh_context_image(firmware, page, page_size);
   firmware.port.write_entry(page, context_entry(), request.command);

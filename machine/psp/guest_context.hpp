@@ -24,6 +24,7 @@ struct GuestContext {
   Asid asid = Asid::host;  // host: not activated
   memory::MemoryKey vek{};
   TcbVersion launch_tcb;
+  u64 launch_mitigation_vector = 0;
 
   Digest launch_digest;
   Digest imi_digest;

@@ -14,6 +14,8 @@ Status snp_shutdown_ex(Firmware&, Request&);
 Status snp_df_flush(Firmware&, Request&);
 Status snp_config(Firmware&, Request&);
 Status snp_commit(Firmware&, Request&);
+// vlek_load.cpp
+Status snp_vlek_load(Firmware&, Request&);
 // status_commands.cpp
 Status snp_platform_status(Firmware&, Request&);
 Status snp_guest_status(Firmware&, Request&);
@@ -29,6 +31,8 @@ Status snp_activate_ex(Firmware&, Request&);
 Status snp_launch_start(Firmware&, Request&);
 Status snp_launch_update(Firmware&, Request&);
 Status snp_launch_finish(Firmware&, Request&);
+// guest_request.cpp
+Status snp_guest_request(Firmware&, Request&);
 // debug_commands.cpp
 Status snp_dbg_decrypt(Firmware&, Request&);
 Status snp_dbg_encrypt(Firmware&, Request&);

@@ -11,23 +11,13 @@
 #include <memory>
 
 #include "base/bytes.hpp"
+#include "machine/psp/openssl_objects.hpp"
 
 namespace softsnp::psp {
 
 namespace {
 
-template <auto free_function>
-struct Free {
-  template <class T>
-  void operator()(T* object) const {
-    free_function(object);
-  }
-};
-using BigNumber = std::unique_ptr<BIGNUM, Free<BN_free>>;
 using SignatureObject = std::unique_ptr<ECDSA_SIG, Free<ECDSA_SIG_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Free<EVP_PKEY_CTX_free>>;
-using DigestContext = std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>>;
 
 constexpr usize coordinate_bytes = 48;  // 384 bits
 

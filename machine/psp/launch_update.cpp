@@ -13,8 +13,6 @@ namespace softsnp::psp {
 
 namespace {
 
-constexpr u32 tsc_factor = 200;  // parts per 100000; firmware sheet 3.1
-
 struct Update {
   SystemPhysical page;
   PageSize size = PageSize::size_4k;
@@ -89,7 +87,7 @@ void write_secrets(Firmware& firmware, const GuestContext& context, SystemPhysic
     std::copy(context.vmpck[vmpl].begin(), context.vmpck[vmpl].end(), secrets.vmpck[vmpl]);
   }
   secrets.vmsa_tweak_bitmap = genoa_tweak_bitmap;
-  secrets.tsc_factor = tsc_factor;
+  secrets.tsc_factor = genoa_tsc_factor;
   store_le(raw_frame(firmware, page), secrets);
 }
 

@@ -19,6 +19,7 @@ Status shut_down(Firmware& firmware, Request& request, u32 flags) {
     // Clean ASIDs have no keys left to wipe, and there are no IOMMU pages.
     state.rmp_initialised = false;
   }
+  state.vlek.reset();
   state.platform = PlatformState::uninit;
   return Status::success;
 }
@@ -51,6 +52,11 @@ Status snp_config(Firmware& firmware, Request& request) {
     return request.fail(Status::invalid_param, "REPORTED_TCB is above the committed TCB");
   }
   state.reported_tcb = wanted;
+  // A hashstick rolls back, never forward. What firmware does with one that does not reach is not
+  // in the sheet; without a VLEK for the reported TCB there is nothing to sign with.
+  if (state.vlek && !no_component_above(firmware.encode(wanted), state.vlek->made_for)) {
+    state.vlek.reset();
+  }
   state.mask_chip_id = (config.flags & SnpConfig::mask_chip_id) != 0;
   state.mask_chip_key = (config.flags & SnpConfig::mask_chip_key) != 0;
   return Status::success;

@@ -97,7 +97,8 @@ CommandEvent describe(u32 id, const CommandRow* row, const Request& request, Sta
 
 Psp::Psp(const PspConfig& config, memory::Dram& dram, memory::Rmp& rmp, PlatformView& platform,
          Observer* observer)
-    : firmware_{config, initial_state(config), FirmwarePort(dram, rmp), platform, observer, {}} {}
+    : firmware_{config, initial_state(config),         FirmwarePort(dram, rmp), platform, observer,
+                {},     SigningKeys(make_chip(config))} {}
 
 Status Psp::command(u32 id, SystemPhysical buffer) {
   const CommandRow* row = find_row(id);

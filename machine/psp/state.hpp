@@ -2,13 +2,22 @@
 #pragma once
 
 #include <map>
+#include <optional>
 
 #include "machine/psp/asid_table.hpp"
 #include "machine/psp/config.hpp"
 #include "machine/psp/drbg.hpp"
+#include "machine/psp/endorsement_key.hpp"
 #include "machine/psp/guest_context.hpp"
 
 namespace softsnp::psp {
+
+// From SNP_VLEK_LOAD. Never made for less than the reported TCB.
+struct LoadedVlek {
+  TcbVersion made_for;
+  VlekHashstick hashstick{};
+  friend bool operator==(const LoadedVlek&, const LoadedVlek&) = default;
+};
 
 struct PspState {
   PlatformState platform = PlatformState::uninit;
@@ -20,6 +29,7 @@ struct PspState {
   FirmwareVersion committed_version;
   bool mask_chip_id = false;
   bool mask_chip_key = false;
+  std::optional<LoadedVlek> vlek;
   u32 guest_count = 0;  // guests past LAUNCH_START
   AsidTable asids;
   std::map<SystemPhysical, GuestContext> guests;  // by context page

@@ -2,6 +2,7 @@
 // PLATFORM_STATUS and GET_ID. Firmware sheet 1.6, 7.1.
 #include "arch/psp/guest_buffers.hpp"
 #include "arch/psp/platform_buffers.hpp"
+#include "machine/psp/guest_message.hpp"
 #include "machine/psp/handlers.hpp"
 
 namespace softsnp::psp {
@@ -31,7 +32,8 @@ Status snp_platform_status(Firmware& firmware, Request& request) {
   status.rmp_flags = state.rmp_initialised ? SnpPlatformStatus::is_rmp_init : u8{0};
   status.flags = SnpPlatformStatus::feature_info |
                  (state.mask_chip_id ? SnpPlatformStatus::mask_chip_id : 0) |
-                 (state.mask_chip_key ? SnpPlatformStatus::mask_chip_key : 0);
+                 (state.mask_chip_key ? SnpPlatformStatus::mask_chip_key : 0) |
+                 (state.vlek ? SnpPlatformStatus::vlek_en : 0);
   status.guest_count = state.guest_count;
   status.current_tcb = encode_tcb(firmware.config.product, state.current_tcb);
   status.reported_tcb = encode_tcb(firmware.config.product, state.reported_tcb);
@@ -53,10 +55,12 @@ Status snp_feature_info(Firmware& firmware, Request& request) {
   if (!is_aligned(to.value(), 4) || to.page_offset() + sizeof output > page_size) {
     return request.fail(Status::invalid_address, "the answer is unaligned or crosses a page");
   }
-  // Told as they are: neither legacy SEV guests nor a VLEK nor guest messages (leaf 1: none).
+  // Told as they are: no legacy SEV guests, no migration messages but VMRK.
   if (request.as<SnpFeatureInfo>().ecx_in == 0) {
     output.eax = 1;
-    output.ecx = SnpFeatureInfoOutput::ecx_x86_snp_shutdown;
+    output.ecx = SnpFeatureInfoOutput::ecx_vlek | SnpFeatureInfoOutput::ecx_x86_snp_shutdown;
+  } else {
+    output.eax = guest_message_features();
   }
   return answer(firmware, request, to, output);
 }
@@ -77,8 +81,8 @@ Status sev_get_id(Firmware& firmware, Request& request) {
     store_le(request.bytes, id);
     return request.fail(Status::invalid_length, "the buffer is shorter than the id");
   }
-  u8 chip_id[SevGetId::id_bytes];
-  derive(firmware.config.seed, RandomStream::chip_id, 0, firmware.sha, chip_id);
+  const ChipId& chip_id = firmware.keys.chip().id;
+  static_assert(sizeof chip_id == SevGetId::id_bytes);
   return answer(firmware, request, request.pages[0].at, std::span<const u8>(chip_id));
 }
 

@@ -273,11 +273,13 @@ TEST_F(PlatformTest, feature_info) {
   ASSERT_EQ(info(0x10, 0, free_page + 0xFF0), Status::success);
   const auto output = get<SnpFeatureInfoOutput>(free_page + 0xFF0);
   EXPECT_EQ(output.eax, 1u);
-  EXPECT_EQ(output.ecx, SnpFeatureInfoOutput::ecx_x86_snp_shutdown);
+  EXPECT_EQ(output.ecx,
+            SnpFeatureInfoOutput::ecx_vlek | SnpFeatureInfoOutput::ecx_x86_snp_shutdown);
   init();
   EXPECT_EQ(info(0x10, 0, free_page), Status::invalid_page_state);
   make_firmware(other);
   EXPECT_EQ(info(0x10, 1, other), Status::success);
+  EXPECT_EQ(get<SnpFeatureInfoOutput>(other).eax, 0x147u) << "CPUID, KEY, REPORT, VMRK, TSC_INFO";
 }
 
 TEST_F(PlatformTest, legacy_commands_write_only_firmware_pages) {

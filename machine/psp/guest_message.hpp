@@ -1,0 +1,63 @@
+// A guest's message once it is opened, and what answers it. Firmware sheet 4.3.
+#pragma once
+
+#include <algorithm>
+#include <array>
+
+#include "arch/psp/guest_message.hpp"
+#include "machine/psp/firmware.hpp"
+
+namespace softsnp::psp {
+
+// Zeros follow the request: a message shorter than its type is read as if it went on with zeros
+// (the firmware does not compare MSG_SIZE with the type).
+struct GuestMessage {
+  MessageType type{};
+  u8 version = 0;
+  u8 vmpck = 0;
+  usize request_bytes = 0;
+  std::array<u8, max_message_bytes> request{};
+  usize response_bytes = 0;
+  std::array<u8, max_message_bytes> response{};
+
+  template <class T>
+  T as() const {
+    static_assert(sizeof(T) <= max_message_bytes);
+    return load_le<T>(request.data());
+  }
+  template <class T>
+  void answer(const T& value) {
+    static_assert(sizeof(T) <= max_message_bytes && sizeof(T) % message_granule == 0);
+    response_bytes = sizeof value;
+    store_le(response.data(), value);
+  }
+  bool zero(usize offset, usize bytes) const {
+    const auto* from = request.data() + offset;
+    return std::all_of(from, from + bytes, [](u8 byte) { return byte == 0; });
+  }
+};
+
+// The sender's context is the request's. Errors go into the response's STATUS.
+using MessageHandler = void (*)(Firmware&, Request&, GuestMessage&);
+
+// report_message.cpp
+void answer_report(Firmware&, Request&, GuestMessage&);
+// key_message.cpp
+void answer_key(Firmware&, Request&, GuestMessage&);
+// information_messages.cpp
+void answer_cpuid(Firmware&, Request&, GuestMessage&);
+void answer_tsc_info(Firmware&, Request&, GuestMessage&);
+// migration_messages.cpp
+void answer_export(Firmware&, Request&, GuestMessage&);
+void answer_import(Firmware&, Request&, GuestMessage&);
+void answer_absorb(Firmware&, Request&, GuestMessage&);
+void answer_absorb_noma(Firmware&, Request&, GuestMessage&);
+void answer_vmrk(Firmware&, Request&, GuestMessage&);
+
+// SNP_FEATURE_INFO, leaf 1: the messages that do something here (firmware sheet 1.6).
+constexpr u32 guest_message_features() {
+  constexpr unsigned cpuid = 0, key = 1, report = 2, vmrk = 6, tsc_info = 8;
+  return 1u << cpuid | 1u << key | 1u << report | 1u << vmrk | 1u << tsc_info;
+}
+
+}  // namespace softsnp::psp
