@@ -13,8 +13,8 @@ namespace {
 
 class Descriptor {
  public:
-  explicit Descriptor(const std::string& path)
-      : number_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+  explicit Descriptor(const std::string& path, int flags = O_RDONLY)
+      : number_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
   ~Descriptor() {
     if (number_ >= 0) {
       ::close(number_);
@@ -42,7 +42,7 @@ Failure<std::string> fail_size(const std::string& path, u64 limit) {
 
 }  // namespace
 
-Result<std::vector<u8>, std::string> read_file(const std::string& path, u64 limit) {
+Result<std::vector<u8>, std::string> read_file(const std::string& path, u64 limit, Empty empty) {
   const Descriptor file(path);
   struct stat facts {};
   if (file.number() < 0 || ::fstat(file.number(), &facts) != 0) {
@@ -74,10 +74,25 @@ Result<std::vector<u8>, std::string> read_file(const std::string& path, u64 limi
       break;
     }
   }
-  if (bytes.empty()) {
+  if (bytes.empty() && empty == Empty::refused) {
     return fail(path, "is empty");
   }
   return std::move(bytes);
+}
+
+Result<void, std::string> write_file(const std::string& path, std::span<const u8> bytes) {
+  const Descriptor file(path, O_WRONLY | O_CREAT | O_TRUNC);
+  if (file.number() < 0) {
+    return fail_errno(path);
+  }
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(file.number(), bytes.data(), bytes.size());
+    if (put < 0 && errno != EINTR) {
+      return fail_errno(path);
+    }
+    bytes = bytes.subspan(static_cast<usize>(std::max<ssize_t>(put, 0)));
+  }
+  return {};
 }
 
 }  // namespace softsnp::cli

@@ -1,6 +1,7 @@
-// A whole file in memory, or one line about why not.
+// Whole files, or one line about why not.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,7 +10,13 @@
 
 namespace softsnp::cli {
 
-// Regular files and pipes. More than limit bytes is an error, as is an empty file.
-Result<std::vector<u8>, std::string> read_file(const std::string& path, u64 limit);
+enum class Empty : u8 { refused, allowed };
+
+// Regular files and pipes. More than limit bytes is an error.
+Result<std::vector<u8>, std::string> read_file(const std::string& path, u64 limit,
+                                               Empty empty = Empty::refused);
+
+// A new file or one written over. One line about why not.
+Result<void, std::string> write_file(const std::string& path, std::span<const u8> bytes);
 
 }  // namespace softsnp::cli

@@ -3,8 +3,20 @@
 #include <cstdio>
 #include <exception>
 
+#include "cli/measure_command.hpp"
 #include "cli/options.hpp"
 #include "cli/run_command.hpp"
+
+namespace {
+
+int perform(const softsnp::cli::RunOptions& options) {
+  return softsnp::cli::run_command(options);
+}
+int perform(const softsnp::cli::MeasureOptions& options) {
+  return softsnp::cli::measure_command(options);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   const auto options = softsnp::cli::parse_command_line({argv, static_cast<softsnp::usize>(argc)});
@@ -14,7 +26,7 @@ int main(int argc, char** argv) {
     return stop.status;
   }
   try {
-    return softsnp::cli::run_command(*options);
+    return std::visit([](const auto& command) { return perform(command); }, *options);
   } catch (const std::exception& error) {  // the host has no memory left, and the like
     fmt::print(stderr, "softsnp: internal fault: {}\n", error.what());
     return 1;

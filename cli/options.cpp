@@ -1,51 +1,19 @@
 #include "cli/options.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "cli/numbers.hpp"
+#include "cli/option_parsers.hpp"
 #include "cli/version.hpp"
 
 namespace softsnp::cli {
 namespace {
-
-// An option whose text goes through a parser that returns an optional.
-template <class Value, class Parser>
-CLI::Option* add(CLI::App& app, const std::string& name, Value& value, Parser parse,
-                 const std::string& description, const std::string& expected) {
-  const auto set = [&value, parse, expected](const std::string& text) {
-    const auto parsed = parse(text);
-    if (!parsed) {
-      throw CLI::ValidationError("expected " + expected + ", got '" + text + "'");
-    }
-    value = static_cast<Value>(*parsed);
-  };
-  const auto bound = [name, set](const std::vector<std::string>& texts) {
-    try {
-      set(texts.back());
-    } catch (const CLI::ValidationError& error) {
-      throw CLI::ValidationError(name.substr(name.find("--")), error.what());
-    }
-    return true;
-  };
-  return app.add_option(name, bound, description)->type_name(expected)->expected(1);
-}
 
 std::optional<image::Mode> parse_mode(const std::string& text) {
   if (text == "snp") {
     return image::Mode::snp;
   }
   return text == "none" ? std::optional(image::Mode::plain) : std::nullopt;
-}
-
-std::optional<psp::Product> parse_product(const std::string& text) {
-  if (text == "milan") {
-    return psp::Product::milan;
-  }
-  if (text == "genoa") {
-    return psp::Product::genoa;
-  }
-  return text == "turin" ? std::optional(psp::Product::turin) : std::nullopt;
 }
 
 std::optional<u16> parse_port(const std::string& text) {
@@ -87,32 +55,54 @@ std::string one_line(std::string text) {
   return text;
 }
 
-Failure<ParseStop> usage_error(const std::string& text) {
-  return Failure{ParseStop{2, one_line("softsnp: " + text + " (see softsnp run --help)")}};
+Failure<ParseStop> usage_error(const std::string& text, const CLI::App& command) {
+  return Failure{ParseStop{
+      2, one_line("softsnp: " + text + " (see softsnp " + command.get_name() + " --help)")}};
+}
+
+// The subcommand that was named, also if its options were wrong.
+const CLI::App* named(std::initializer_list<const CLI::App*> commands) {
+  for (const CLI::App* command : commands) {
+    if (command->parsed() || command->count() != 0) {
+      return command;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace
 
-Result<RunOptions, ParseStop> parse_command_line(std::span<const char* const> arguments) {
-  RunOptions options;
+Result<Command, ParseStop> parse_command_line(std::span<const char* const> arguments) {
+  RunOptions run_options;
+  MeasureOptions measure_options;
   CLI::App app("softsnp: a complete AMD SEV-SNP machine in software", "softsnp");
   app.set_version_flag("--version", std::string("softsnp ") + version);
   app.require_subcommand(1);
   CLI::App& run = *app.add_subcommand("run", "starts a guest");
-  add_run_options(run, options);
+  add_run_options(run, run_options);
+  CLI::App& measure = *app.add_subcommand("measure", "prints the launch digest a guest will have");
+  add_measure_options(measure, measure_options);
   try {
     app.parse(static_cast<int>(arguments.size()), arguments.data());
   } catch (const CLI::CallForVersion& version_text) {
     return Failure{ParseStop{0, version_text.what()}};
   } catch (const CLI::Success&) {  // help, of whichever command was named
-    return Failure{ParseStop{0, run.parsed() || run.count() ? run.help() : app.help()}};
+    const CLI::App* const command = named({&run, &measure});
+    return Failure{ParseStop{0, command != nullptr ? command->help() : app.help()}};
   } catch (const CLI::ParseError& error) {
-    return usage_error(error.what());
+    const CLI::App* const command = named({&run, &measure});
+    return usage_error(error.what(), command != nullptr ? *command : run);
   }
-  if (options.kernel.empty() && !options.initrd.empty()) {
-    return usage_error("--initrd needs --kernel");
+  if (measure.parsed()) {
+    if (const auto problem = complete(measure_options)) {
+      return usage_error(*problem, measure);
+    }
+    return Command(std::move(measure_options));
   }
-  return options;
+  if (run_options.kernel.empty() && !run_options.initrd.empty()) {
+    return usage_error("--initrd needs --kernel", run);
+  }
+  return Command(std::move(run_options));
 }
 
 }  // namespace softsnp::cli

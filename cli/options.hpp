@@ -5,26 +5,23 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 
 #include "arch/boot/platform.hpp"
-#include "arch/psp/tcb_version.hpp"
 #include "base/result.hpp"
+#include "cli/guest_files.hpp"
+#include "cli/measure_options.hpp"
 #include "image/launch_plan.hpp"
 
 namespace softsnp::cli {
 
-struct RunOptions {
-  std::string kernel;  // empty: the built-in sample guest
-  std::string initrd;
-  std::string append;
-  u64 memory = u64{512} << 20;
+struct RunOptions : GuestOptions {
   u64 policy = 0x30000;
   u64 seed = 0;
   image::Mode mode = image::Mode::snp;
   std::optional<std::chrono::milliseconds> timeout;
   std::string trace;
   std::string stats;
-  psp::Product product = psp::Product::genoa;
   u16 debug_exit_port = boot::platform::debug_exit_port;  // 0 = none
   bool quiet = false;
 };
@@ -36,6 +33,8 @@ struct ParseStop {
   std::string text;
 };
 
-Result<RunOptions, ParseStop> parse_command_line(std::span<const char* const> arguments);
+using Command = std::variant<RunOptions, MeasureOptions>;
+
+Result<Command, ParseStop> parse_command_line(std::span<const char* const> arguments);
 
 }  // namespace softsnp::cli

@@ -7,12 +7,10 @@
 #include <memory>
 #include <optional>
 
-#include "cli/file.hpp"
+#include "cli/guest_files.hpp"
 #include "cli/observation.hpp"
 #include "cli/sizing.hpp"
-#include "guest/samples/embedded.hpp"
 #include "image/image.hpp"
-#include "image/memory_map.hpp"
 #include "machine/machine.hpp"
 #include "vmm/cpuid_table.hpp"
 #include "vmm/pipe_console.hpp"
@@ -26,48 +24,12 @@ using vmm::OutcomeKind;
 using vmm::RunOutcome;
 using HostClock = std::chrono::steady_clock;
 
-// The guest's files, kept only until its memory is filled.
-struct GuestFiles {
-  std::vector<u8> kernel;
-  std::vector<u8> initrd;
-};
-
 Failure<RunOutcome> bad_input(std::string text) {
   return Failure{vmm::outcome(OutcomeKind::bad_input, std::move(text))};
 }
 
-Result<GuestFiles, RunOutcome> read_files(const RunOptions& options) {
-  if (options.memory < image::minimum_memory || options.memory > image::maximum_memory) {
-    return bad_input(fmt::format("--memory: {} MiB is outside {} MiB to {} MiB",
-                                 options.memory >> 20, image::minimum_memory >> 20,
-                                 image::maximum_memory >> 20));
-  }
-  GuestFiles files;
-  if (!options.kernel.empty()) {
-    auto kernel = read_file(options.kernel, options.memory);
-    if (!kernel) {
-      return bad_input(kernel.error());
-    }
-    files.kernel = std::move(*kernel);
-  }
-  if (!options.initrd.empty()) {
-    auto initrd = read_file(options.initrd, options.memory);
-    if (!initrd) {
-      return bad_input(initrd.error());
-    }
-    files.initrd = std::move(*initrd);
-  }
-  return std::move(files);
-}
-
 image::Inputs plan_inputs(const RunOptions& options, const GuestFiles& files, const kvm::Kvm& kvm) {
-  image::Inputs inputs;
-  const bool sample = options.kernel.empty();
-  inputs.kernel.name = sample ? "built-in sample guest" : options.kernel;
-  inputs.kernel.bytes = sample ? guest::sample_image() : std::span<const u8>(files.kernel);
-  inputs.initrd = {options.initrd, files.initrd};
-  inputs.append = options.append;
-  inputs.memory_size = options.memory;
+  image::Inputs inputs = guest_inputs(options, files);
   inputs.mode = options.mode;
   if (options.mode == image::Mode::snp) {
     const auto supported = kvm.supported_cpuid(kvm::VmType::snp);
@@ -127,9 +89,9 @@ class Run {
 };
 
 Result<void, RunOutcome> Run::prepare() {
-  const auto files = read_files(options_);
+  const auto files = read_guest_files(options_);
   if (!files) {
-    return Failure{files.error()};
+    return bad_input(files.error());
   }
   machine_ = std::make_unique<machine::Machine>(machine::Config{dram_bytes_for(options_.memory),
                                                                 options_.seed, options_.product, 1,

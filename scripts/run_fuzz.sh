@@ -8,7 +8,7 @@ seconds=${1:-60}
 
 [ -e build/fuzz/build.ninja ] || cmake --preset fuzz > build/fuzz-configure.log
 cmake --build build/fuzz --target fuzz_all
-build/fuzz/bin/fuzz_seeds build/fuzz-corpus/fuzz_bzimage
+build/fuzz/bin/fuzz_seeds build/fuzz-corpus
 
 if [ $# -eq 0 ]; then
   set -- $(cd tests/fuzz && ls fuzz_*.cpp | sed 's/^fuzz_//; s/\.cpp$//')

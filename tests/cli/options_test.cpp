@@ -10,7 +10,11 @@ namespace {
 
 Result<RunOptions, ParseStop> parse(std::vector<const char*> arguments) {
   arguments.insert(arguments.begin(), "softsnp");
-  return parse_command_line(arguments);
+  const auto command = parse_command_line(arguments);
+  if (!command) {
+    return Failure{command.error()};
+  }
+  return std::get<RunOptions>(*command);
 }
 
 TEST(Numbers, Sizes) {

@@ -1,28 +1,54 @@
-// fuzz_seeds FOLDER: writes one well-formed small image of each kind, as fuzz_bzimage reads them.
+// fuzz_seeds FOLDER: writes small well-formed images into FOLDER/fuzz_<name>, as those targets read
+// them.
 #include <filesystem>
 #include <fstream>
 
+#include "tests/attest/ovmf_image.hpp"
 #include "tests/image/samples.hpp"
 
-int main(int argc, char** argv) {
-  using namespace softsnp;
-  namespace samples = image::samples;
-  if (argc != 2) {
-    return 2;
-  }
-  const std::vector<std::vector<u8>> files = {
-      samples::bzimage(), samples::elf64(), samples::multiboot_addresses(),
-      samples::multiboot_elf32(), samples::multiboot_elf64()};
-  const std::filesystem::path folder = argv[1];
+namespace {
+
+using namespace softsnp;
+using Files = std::vector<std::vector<u8>>;
+
+bool write(const std::filesystem::path& folder, const Files& files) {
   std::filesystem::create_directories(folder);
   for (usize i = 0; i < files.size(); ++i) {
     std::ofstream stream(folder / ("seed-" + std::to_string(i)), std::ios::binary);
-    stream.put('\1');
     stream.write(reinterpret_cast<const char*>(files[i].data()),
                  static_cast<std::streamsize>(files[i].size()));
     if (!stream) {
-      return 1;
+      return false;
     }
   }
-  return 0;
+  return true;
+}
+
+// fuzz_bzimage takes a byte of options first.
+Files kernels() {
+  namespace samples = image::samples;
+  Files files = {samples::bzimage(), samples::elf64(), samples::multiboot_addresses(),
+                 samples::multiboot_elf32(), samples::multiboot_elf64()};
+  for (std::vector<u8>& file : files) {
+    file.insert(file.begin(), 1);
+  }
+  return files;
+}
+
+Files firmware() {
+  attest::test::OvmfImage svsm = attest::test::ovmf_x64_image();
+  svsm.svsm_launch_offset = 0x20;
+  return {attest::test::amd_sev_image().bytes(), svsm.bytes()};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    return 2;
+  }
+  const std::filesystem::path folder = argv[1];
+  return write(folder / "fuzz_bzimage", kernels()) && write(folder / "fuzz_firmware", firmware())
+             ? 0
+             : 1;
 }

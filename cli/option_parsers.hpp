@@ -1,0 +1,44 @@
+// Options whose text goes through a parser, for the commands' option lists.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+
+#include "arch/psp/tcb_version.hpp"
+
+namespace softsnp::cli {
+
+// parse returns an optional; expected says what it takes.
+template <class Value, class Parser>
+CLI::Option* add(CLI::App& app, const std::string& name, Value& value, Parser parse,
+                 const std::string& description, const std::string& expected) {
+  const auto set = [&value, parse, expected](const std::string& text) {
+    const auto parsed = parse(text);
+    if (!parsed) {
+      throw CLI::ValidationError("expected " + expected + ", got '" + text + "'");
+    }
+    value = *parsed;
+  };
+  const auto bound = [name, set](const std::vector<std::string>& texts) {
+    try {
+      set(texts.back());
+    } catch (const CLI::ValidationError& error) {
+      throw CLI::ValidationError(name.substr(name.find("--")), error.what());
+    }
+    return true;
+  };
+  return app.add_option(name, bound, description)->type_name(expected)->expected(1);
+}
+
+inline std::optional<psp::Product> parse_product(const std::string& text) {
+  if (text == "milan") {
+    return psp::Product::milan;
+  }
+  if (text == "genoa") {
+    return psp::Product::genoa;
+  }
+  return text == "turin" ? std::optional(psp::Product::turin) : std::nullopt;
+}
+
+}  // namespace softsnp::cli
