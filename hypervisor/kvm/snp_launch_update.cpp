@@ -60,8 +60,7 @@ Result<void, Error> SnpGuest::update_one(const LaunchUpdate& update, u64 done,
     memory_.drop_private(gpa, target.size);
     return fail(assigned.error());
   }
-  auto launched =
-      launch_page(target.page, target.size, static_cast<psp::PageType>(update.type));
+  auto launched = launch_page(target.page, target.size, static_cast<psp::PageType>(update.type));
   if (launched) {
     memory_.note_assigned(gpa, target.size);
     return {};

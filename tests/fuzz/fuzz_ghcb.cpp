@@ -12,8 +12,8 @@
 #include "arch/svm/vmcb.hpp"
 #include "hypervisor/kvm/events.hpp"
 #include "hypervisor/kvm/kvm.hpp"
-#include "machine/port/wrapped_port.hpp"
 #include "machine/machine.hpp"
+#include "machine/port/wrapped_port.hpp"
 #include "tests/fuzz/fuzz_bytes.hpp"
 
 namespace {
