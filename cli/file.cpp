@@ -60,7 +60,7 @@ Result<std::vector<u8>, std::string> read_file(const std::string& path, u64 limi
   bytes.reserve(S_ISREG(facts.st_mode) ? static_cast<usize>(facts.st_size) + 1 : chunk);
   for (;;) {
     const usize at = bytes.size();
-    const usize room = std::max<usize>(bytes.capacity() - at, chunk);
+    const usize room = bytes.capacity() > at ? bytes.capacity() - at : chunk;
     bytes.resize(at + room);
     const ssize_t got = ::read(file.number(), &bytes[at], room);
     bytes.resize(at + static_cast<usize>(std::max<ssize_t>(got, 0)));
