@@ -69,9 +69,16 @@ Done check_hash_page(const Firmware& firmware) {
   return {};
 }
 
-Done check_vcpus(const Firmware& firmware, const Vcpus& vcpus) {
+Done check_count(const Vcpus& vcpus) {
   if (vcpus.count == 0 || vcpus.count > maximum_vcpus) {
     return fail("vcpus", "count", "expected 1 to " + std::to_string(maximum_vcpus));
+  }
+  return {};
+}
+
+Done check_vcpus(const Firmware& firmware, const Vcpus& vcpus) {
+  if (Done done = check_count(vcpus); !done) {
+    return done;
   }
   if (vcpus.count > 1 && !firmware.reset_eip) {
     return fail(firmware.file.name, "SEV-ES reset block",
@@ -172,6 +179,9 @@ Result<psp::Digest, ImageError> measure_svsm(const Firmware& firmware, const Fir
   if (!svsm.svsm_launch_offset) {
     return fail(svsm.file.name, "SVSM info",
                 "not found in the GUID table: where the SVSM starts is unknown");
+  }
+  if (const Done done = check_count(vcpus); !done) {
+    return image::pass_on(done);
   }
   LaunchDigest digest;
   digest.add_normal(firmware.base, firmware.file.bytes);
