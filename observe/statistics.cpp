@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace softsnp::observe {
@@ -40,7 +41,10 @@ std::string Statistics::json(const Totals& t) const {
                    {"lookups", t.block_lookups},
                    {"hits", t.block_lookups - t.blocks_built},
                    {"code_invalidations", t.code_invalidations}};
-  out["tlb"] = {{"fills", t.tlb_fills}, {"flushes", t.tlb_flushes}};
+  out["tlb"] = {{"lookups", t.memory_operands},
+                {"hits", t.memory_operands - std::min(t.memory_operands, t.tlb_fills)},
+                {"fills", t.tlb_fills},
+                {"flushes", t.tlb_flushes}};
   out["form_conversions"] = t.form_conversions;
   out["seconds"] = {{"total", t.seconds_total},
                     {"launch", t.seconds_launch},
