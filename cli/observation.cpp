@@ -108,9 +108,13 @@ observe::Totals Observation::totals(machine::Machine& machine, const HostTimes& 
   return totals;
 }
 
-Result<void, std::string> Observation::finish(machine::Machine& machine, const HostTimes& times) {
+Result<void, std::string> Observation::finish(machine::Machine& machine,
+                                              const kvm::DirectMapReport& direct_map,
+                                              const HostTimes& times) {
   if (stats_) {
-    const std::string json = statistics_.json(totals(machine, times));
+    observe::Totals sums = totals(machine, times);
+    sums.direct_map = direct_map;
+    const std::string json = statistics_.json(sums);
     std::fwrite(json.data(), 1, json.size(), stats_.get());
     if (std::fflush(stats_.get()) != 0 || std::ferror(stats_.get()) != 0) {
       return fail_errno(stats_name_);

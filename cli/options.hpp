@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "cli/guest_files.hpp"
 #include "cli/measure_options.hpp"
+#include "hypervisor/kvm/kvm.hpp"
 #include "image/launch_plan.hpp"
 
 namespace softsnp::cli {
@@ -23,6 +24,7 @@ struct RunOptions : GuestOptions {
   std::string trace;
   std::string stats;
   u16 debug_exit_port = boot::platform::debug_exit_port;  // 0 = none
+  kvm::DirectMapPolicy direct_map = kvm::DirectMapPolicy::split_on_small_assign;
   bool quiet = false;
 };
 

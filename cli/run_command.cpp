@@ -66,7 +66,9 @@ class Run {
     RunOutcome end = run_guest();
     vmm_.reset();  // the VM's end belongs into the trace
     times_.total = HostClock::now() - start_;
-    if (const auto finished = observation_.finish(*machine_, times_); !finished) {
+    report_leaks();
+    if (const auto finished = observation_.finish(*machine_, kvm_->direct_map(), times_);
+        !finished) {
       say(finished.error());
     }
     return end;
@@ -75,6 +77,7 @@ class Run {
 
  private:
   Result<void, RunOutcome> prepare();
+  void report_leaks() const;
   void report_launch(const vmm::LaunchedVm& launched) const;
   RunOutcome run_guest();
 
@@ -100,7 +103,7 @@ Result<void, RunOutcome> Run::prepare() {
   if (!options_.stats.empty()) {
     timed_port_.emplace(machine_->port(), times_.port);
   }
-  kvm_ = kvm::make_kvm(timed_port_ ? *timed_port_ : machine_->port());
+  kvm_ = kvm::make_kvm(timed_port_ ? *timed_port_ : machine_->port(), {options_.direct_map});
   const image::Inputs inputs = plan_inputs(options_, *files, *kvm_);
   observation_.add_symbols(inputs.kernel.bytes);
   const auto plan = image::build(inputs);
@@ -130,6 +133,14 @@ void Run::report_launch(const vmm::LaunchedVm& launched) const {
                   options_.memory >> 20,
                   snp ? "digest " + observation_.launch_digest() + ", " : std::string(),
                   times_.launch.count()));
+}
+
+// Linux prints them, too: memory that the host has lost until the next reset.
+void Run::report_leaks() const {
+  for (const auto& [page, size] : kvm_->leaked_pages()) {
+    say(fmt::format("leaked: the {} KiB at sPA {:#x} could not be taken back", bytes(size) >> 10,
+                    page.value()));
+  }
 }
 
 // The terminal is raw, and the signals are ours, only while the guest runs.

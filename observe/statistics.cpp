@@ -18,6 +18,19 @@ Json by_code(const std::map<u64, u64>& counts) {
   return out;
 }
 
+Json direct_map_json(const kvm::DirectMapReport& report) {
+  const auto& counters = report.counters;
+  const auto& census = report.census;
+  return {{"splits", {{"1g", counters.splits_of_1g}, {"2m", counters.splits_of_2m}}},
+          {"joins", {{"1g", counters.joins_to_1g}, {"2m", counters.joins_to_2m}}},
+          {"faults", {{"taken", counters.faults}, {"resolved", counters.faults_resolved}}},
+          {"stores", counters.stores},
+          {"tlb_misses", counters.tlb_misses},
+          {"mappings", {{"1g", census.huge}, {"2m", census.large}, {"4k", census.small}}},
+          {"unmapped_pages", census.unmapped_pages},
+          {"assigned_pages", report.assigned_pages}};
+}
+
 }  // namespace
 
 void Statistics::rmp_changed(const memory::RmpChange& e) {
@@ -70,6 +83,7 @@ std::string Statistics::json(const Totals& t) const {
   out["rmp_instructions"] = rmp_instructions_;
   out["psp_commands"] = psp_commands_;
   out["host_rmp_faults"] = host_rmp_faults_;
+  out["direct_map"] = direct_map_json(t.direct_map);
   return out.dump(2) + "\n";
 }
 

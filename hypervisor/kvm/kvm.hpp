@@ -12,6 +12,7 @@
 #include "arch/address.hpp"
 #include "arch/svm/vmsa.hpp"
 #include "base/result.hpp"
+#include "hypervisor/host/direct_map_policy.hpp"
 #include "hypervisor/kvm/events.hpp"
 #include "hypervisor/kvm/exits.hpp"
 
@@ -141,6 +142,16 @@ struct VmConfig {
   Observer* observer = nullptr;  // may be null; outlives the Vm
 };
 
+using host::DirectMapConfig;
+using host::DirectMapPolicy;
+
+// The host kernel's direct map as a whole.
+struct DirectMapReport {
+  host::DirectMapCounters counters;
+  host::DirectMapCensus census;
+  u64 assigned_pages = 0;  // 4 KiB pages that the host has in the RMP
+};
+
 // The host kernel: owns host memory management and the VMs. Initialises the platform (SNP_INIT_EX
 // with all that Linux does before it) on first need of an SNP VM.
 class Kvm {
@@ -149,9 +160,16 @@ class Kvm {
   virtual Result<std::unique_ptr<Vm>, Error> create_vm(const VmConfig& config) = 0;
   // KVM_GET_SUPPORTED_CPUID: host CPUID with what this hypervisor supports, KVM leaves included.
   virtual std::vector<CpuidEntry> supported_cpuid(VmType type) const = 0;
+  virtual DirectMapReport direct_map() const = 0;
+  // Pages that could not be taken back from the RMP (Linux: snp_leak_pages).
+  struct LeakedPage {
+    SystemPhysical page;
+    PageSize size = PageSize::size_4k;
+  };
+  virtual std::vector<LeakedPage> leaked_pages() const = 0;
 };
 
 // port must outlive the result.
-std::unique_ptr<Kvm> make_kvm(machine::HostPort& port);
+std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const DirectMapConfig& direct_map = {});
 
 }  // namespace softsnp::kvm
