@@ -14,7 +14,7 @@ struct HostKernel {
       : memory(port, direct_map),
         psp(memory),
         rmp(memory, psp),
-        platform(memory, psp),
+        platform(memory, psp, rmp),
         asids(port, platform) {}
   HostKernel(const HostKernel&) = delete;
   HostKernel& operator=(const HostKernel&) = delete;
