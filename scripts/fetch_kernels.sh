@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # Downloads and unpacks (does not install) Debian's cloud kernels into build/guest:
-# vmlinuz-6.12, vmlinuz-6.1, and System.map-* where the package has a real one.
+# vmlinuz-6.12, vmlinuz-6.1, System.map-* where the package has a real one, and in modules-* the
+# modules that the initramfs puts in, from the same package.
 # What is already there is kept; delete build/guest/vmlinuz-* to fetch the newest again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 guest=$PWD/build/guest
 mkdir -p "$guest"
+
+# The driver of /dev/sev-guest (it brings tsm and configfs), and what its AES-256-GCM is made of,
+# which it asks for by algorithm and not by name.
+wanted_modules="sev-guest gcm ghash-generic"
 
 # apt with this machine's sources; with own_sources, apt with Debian's mirror and a state of its own:
 # an installation without the security archive has no 6.12.
@@ -53,9 +58,14 @@ find_and_download() {
   return 1
 }
 
+is_complete() {
+  [ -s "$guest/vmlinuz-$1" ] && [ -s "$guest/modules-$1/release" ] &&
+    [ "$(cat "$guest/modules-$1/wanted" 2>/dev/null)" = "$wanted_modules" ]
+}
+
 fetch() {
   local version=$1 metapackage=$2 work
-  if [ -s "$guest/vmlinuz-$version" ]; then
+  if is_complete "$version"; then
     echo "vmlinuz-$version is there ($(cat "$guest/vmlinuz-$version.package" 2>/dev/null || echo '?'))"
     return
   fi
@@ -63,13 +73,19 @@ fetch() {
   work=$(mktemp -d "$guest/fetch.XXXXXX")
   trap 'rm -rf "$work"' RETURN
   find_and_download "$work" "$metapackage"
-  dpkg-deb --fsys-tarfile "$work"/*.deb | tar -x -C "$work" --wildcards './boot/*'
+  dpkg-deb --fsys-tarfile "$work"/*.deb |
+    tar -x -C "$work" --wildcards './boot/*' './lib/modules/*/kernel/*.ko*'
   # Debian ships a System.map of one line that points to the debug package.
   for map in "$work"/boot/System.map-*; do
     if [ -s "$map" ] && [ "$(wc -l < "$map")" -gt 100 ]; then
       cp "$map" "$guest/System.map-$version"
     fi
   done
+  # shellcheck disable=SC2086  # a list of names
+  scripts/kernel_modules.py "$work" "$work/modules" $wanted_modules
+  echo "$wanted_modules" > "$work/modules/wanted"
+  rm -rf "$guest/modules-$version"
+  mv "$work/modules" "$guest/modules-$version"
   echo "$package" > "$guest/vmlinuz-$version.package"
   mv "$work"/boot/vmlinuz-* "$guest/vmlinuz-$version"
 }

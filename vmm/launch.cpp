@@ -141,11 +141,16 @@ Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
                                       const image::LaunchPlan& plan, kvm::Observer* observer) {
   const bool plain = plan.mode == image::Mode::plain;
   const auto type = plain ? kvm::VmType::plain : kvm::VmType::snp;
-  auto created = kvm.create_vm({type, observer});
+  auto created = kvm.create_vm({type, observer, config.guest_requests_per_second});
   if (!created) {
     return refused(OutcomeKind::internal_fault, "VM", created.error());
   }
   LaunchedVm launched{std::move(*created), nullptr, {}};
+  if (!plain && !config.certificates.empty()) {
+    if (const auto done = launched.vm->enable_certificate_exits(); !done) {
+      return refused(OutcomeKind::internal_fault, "certificates", done.error());
+    }
+  }
   if (const Done done = give_memory(*launched.vm, plan); !done) {
     return Failure{done.error()};
   }

@@ -26,6 +26,8 @@ struct PscByMsr {
   u64 request = 0;
 };
 struct PscByEvent {};
+// A guest request, copied already, that waits for its certificates.
+struct CertificatesWanted {};
 // IN of a plain VM: into RAX, then past the instruction.
 struct PlainIn {
   u8 size = 1;
@@ -39,7 +41,8 @@ struct PlainMmioRead {};
 // A store of it: go on with the rest.
 struct PlainMmioWrite {};
 
-using Pending = std::variant<NothingPending, GhcbIn, GhcbStringIn, GhcbMmioRead, PscByMsr,
-                             PscByEvent, PlainIn, PlainStringIn, PlainMmioRead, PlainMmioWrite>;
+using Pending =
+    std::variant<NothingPending, GhcbIn, GhcbStringIn, GhcbMmioRead, PscByMsr, PscByEvent,
+                 CertificatesWanted, PlainIn, PlainStringIn, PlainMmioRead, PlainMmioWrite>;
 
 }  // namespace softsnp::kvm

@@ -20,7 +20,9 @@ class VmImpl final : public Vm {
         context_{host,      config.type, observer_,
                  counters_, memory_,     snp_,
                  maps,      plain_asid,  u64{0} - host.port().tsc(),
-                 0,         {},          0} {}
+                 0,         {}} {
+    context_.request_limiter = RequestLimiter(config.guest_requests_per_second);
+  }
   // vCPUs first, then the firmware's guest, then its memory.
   ~VmImpl() override { vcpus_.clear(); }
 
@@ -44,6 +46,7 @@ class VmImpl final : public Vm {
   Result<void, Error> launch_update(const LaunchUpdate& update,
                                     std::vector<u8>* corrected) override;
   Result<void, Error> launch_finish(const LaunchFinish& finish) override;
+  Result<void, Error> enable_certificate_exits() override;
   Result<Vcpu*, Error> create_vcpu(u32 apic_id) override;
 
   void signal_msi(u64 address, u32 data) override;
@@ -89,6 +92,14 @@ Result<void, Error> VmImpl::launch_finish(const LaunchFinish& finish) {
   for (usize i = 0; i < vcpus_.size(); ++i) {
     vcpus_[i]->set_launched(pages[i]);
   }
+  return {};
+}
+
+Result<void, Error> VmImpl::enable_certificate_exits() {
+  if (!context_.is_snp()) {
+    return fail(ENOTTY, "not an SNP VM");
+  }
+  context_.certificate_exits = true;
   return {};
 }
 
