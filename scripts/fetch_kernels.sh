@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
-# Downloads and unpacks (does not install) Debian's cloud kernels into build/guest:
-# vmlinuz-6.12, vmlinuz-6.1, System.map-* where the package has a real one, and in modules-* the
-# modules that the initramfs puts in, from the same package.
+# fetch_kernels.sh [--tests]: downloads and unpacks (does not install) Debian's cloud kernels into
+# build/guest: vmlinuz-6.12, vmlinuz-6.1, System.map-* where the package has a real one, and in
+# modules-* the modules of the same package that guests load. --tests: also vmlinuz-6.1-generic,
+# for the sev-guest driver of 6.1, without which the cloud kernel of that version is built.
 # What is already there is kept; delete build/guest/vmlinuz-* to fetch the newest again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 guest=$PWD/build/guest
 mkdir -p "$guest"
-
-# The driver of /dev/sev-guest (it brings tsm and configfs), and what its AES-256-GCM is made of,
-# which it asks for by algorithm and not by name.
-wanted_modules="sev-guest gcm ghash-generic"
 
 # apt with this machine's sources; with own_sources, apt with Debian's mirror and a state of its own:
 # an installation without the security archive has no 6.12.
@@ -58,14 +55,17 @@ find_and_download() {
   return 1
 }
 
+# is_complete VERSION MODULES
 is_complete() {
   [ -s "$guest/vmlinuz-$1" ] && [ -s "$guest/modules-$1/release" ] &&
-    [ "$(cat "$guest/modules-$1/wanted" 2>/dev/null)" = "$wanted_modules" ]
+    [ "$(cat "$guest/modules-$1/wanted" 2>/dev/null)" = "$2" ]
 }
 
+# fetch VERSION METAPACKAGE MODULE...
 fetch() {
   local version=$1 metapackage=$2 work
-  if is_complete "$version"; then
+  shift 2
+  if is_complete "$version" "$*"; then
     echo "vmlinuz-$version is there ($(cat "$guest/vmlinuz-$version.package" 2>/dev/null || echo '?'))"
     return
   fi
@@ -81,15 +81,19 @@ fetch() {
       cp "$map" "$guest/System.map-$version"
     fi
   done
-  # shellcheck disable=SC2086  # a list of names
-  scripts/kernel_modules.py "$work" "$work/modules" $wanted_modules
-  echo "$wanted_modules" > "$work/modules/wanted"
+  scripts/kernel_modules.py "$work" "$work/modules" "$@"
+  echo "$*" > "$work/modules/wanted"
   rm -rf "$guest/modules-$version"
   mv "$work/modules" "$guest/modules-$version"
   echo "$package" > "$guest/vmlinuz-$version.package"
   mv "$work"/boot/vmlinuz-* "$guest/vmlinuz-$version"
 }
 
-fetch 6.12 linux-image-6.12-cloud-amd64
+# The driver of /dev/sev-guest (in 6.12 it brings tsm and configfs), and what its AES-256-GCM is made
+# of, which it asks for by algorithm and not by name.
+fetch 6.12 linux-image-6.12-cloud-amd64 sev-guest gcm ghash-generic
 fetch 6.1 linux-image-cloud-amd64
+if [ "${1:-}" = --tests ]; then
+  fetch 6.1-generic linux-image-amd64 sev-guest gcm ghash-generic ctr
+fi
 rm -rf "$guest/apt"

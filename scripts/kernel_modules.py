@@ -2,8 +2,7 @@
 """kernel_modules.py TREE OUT NAME...
 
 Copies the named modules of an unpacked kernel package (TREE/lib/modules/RELEASE), and what they
-depend on, into OUT: plain .ko files, modules.dep for modprobe, and "release". A name that the
-package lacks is left out and said so: not every kernel has every driver.
+depend on, into OUT: plain .ko files, modules.dep for modprobe, and "release".
 """
 import lzma
 import pathlib
@@ -31,12 +30,12 @@ def closure(name, available, chosen):
     """Fills chosen with name and all it needs, by name: (file name, bytes, direct dependencies)."""
     if name in chosen:
         return
+    if name not in available:
+        sys.exit(f"kernel_modules: the package has no module {name}")
     data = contents(available[name])
     needed = dependencies(data)
     chosen[name] = (re.sub(r"\.xz$", "", available[name].name), data, needed)
     for other in needed:
-        if other not in available:
-            sys.exit(f"kernel_modules: {name} depends on {other}, which the package lacks")
         closure(other, available, chosen)
 
 
@@ -54,11 +53,7 @@ def main():
     available = {module_name(path): path for path in sorted(root.rglob("*.ko*"))}
     chosen = {}
     for name in wanted:
-        key = name.replace("-", "_")
-        if key in available:
-            closure(key, available, chosen)
-        else:
-            print(f"{root.name} has no module {name}")
+        closure(name.replace("-", "_"), available, chosen)
     folder = pathlib.Path(out)
     folder.mkdir(parents=True)
     lines = []

@@ -8,7 +8,7 @@ output=$PWD/build/guest/initrd.gz
 busybox=$(command -v busybox)
 mkdir -p build/guest
 
-newer=$(find scripts/initramfs scripts/make_initramfs.sh build/guest/modules-* "$busybox" -newer "$output" 2>/dev/null || echo none)
+newer=$(find scripts/initramfs scripts/make_initramfs.sh build/guest/modules-{6.12,6.1} "$busybox" -newer "$output" 2>/dev/null || echo none)
 if [ -s "$output" ] && [ -z "$newer" ]; then
   echo "initrd.gz is there"
   exit 0
@@ -19,10 +19,10 @@ trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{bin,dev,proc,root,sys,tmp}
 cp "$busybox" "$root/bin/busybox"
 cp scripts/initramfs/* "$root/"
-for modules in build/guest/modules-*; do
-  folder=$root/lib/modules/$(cat "$modules/release")
+for version in 6.12 6.1; do
+  folder=$root/lib/modules/$(cat "build/guest/modules-$version/release")
   mkdir -p "$folder"
-  cp "$modules"/*.ko "$modules/modules.dep" "$folder/"
+  find "build/guest/modules-$version" \( -name '*.ko' -o -name modules.dep \) -exec cp -t "$folder" {} +
 done
 "$busybox" --list | grep -vx busybox | while read -r applet; do
   ln -sf busybox "$root/bin/$applet"

@@ -15,6 +15,7 @@
 #include "machine/psp/p384.hpp"
 #include "tests/end_to_end/guest_lines.hpp"
 #include "tests/end_to_end/linux_guest.hpp"
+#include "tests/end_to_end/program.hpp"
 
 namespace softsnp::end_to_end {
 namespace {
@@ -278,6 +279,36 @@ TEST_F(SevGuest, TheProgramGivesTheSameAnswers) {
   EXPECT_TRUE(other.call("ext-0").ok());
   EXPECT_EQ(other.call("ext-4096").bytes("certs"), std::vector<u8>(4096)) << "an empty table";
   EXPECT_TRUE(other.tsm("a").bytes("auxblob").empty());
+}
+
+// The driver of kernel 6.1, which Debian builds for its generic flavour alone.
+TEST(SevGuest61, ReportsKeysCertificatesAndVmpcks) {
+  LinuxGuest guest("6.1-generic");
+  ASSERT_TRUE(guest.is_there())
+      << "run scripts/fetch_kernels.sh --tests and scripts/make_initramfs.sh";
+  GuestOptions options = guest.options_for("basic.sh");
+  options.seed = seed;
+  options.certificates = certificate_table();
+  GuestRun run(std::move(options));
+  run.run();
+  const GuestLines lines(run.output());
+  ASSERT_TRUE(lines.complete()) << run.outcome().text;
+  for (const auto& [label, vmpl] : {std::pair("report", 1u), {"ext", 0u}, {"vmpck2", 2u}}) {
+    const auto report = lines.call(label).report();
+    ASSERT_TRUE(report) << label << ": " << lines.call(label).text();
+    EXPECT_EQ(report->vmpl, vmpl);
+    EXPECT_EQ(report->report_data[0], 0xA7);
+    EXPECT_EQ(hexadecimal(report->measurement.bytes), run.launch_digest());
+    EXPECT_TRUE(signed_by_the_chip(*report));
+  }
+  EXPECT_EQ(lines.call("key").bytes("response").size(), sizeof(psp::KeyResponse));
+  EXPECT_EQ(lines.call("key").status(), 0u);
+  EXPECT_EQ(lines.call("short").exit_info2, invalid_length);
+  EXPECT_EQ(lines.call("short").values.at("certs_len"), "8192");
+  EXPECT_EQ(lines.call("ext").bytes("certs"), padded(certificate_table(), 8192));
+  EXPECT_EQ(lines.call("version2").exit_info2, psp::number(psp::Status::invalid_param));
+  EXPECT_EQ(lines.call("after").error, ENOTTY);
+  EXPECT_NE(lines.log("all").find("Disabling vmpck_id 2"), std::string::npos) << lines.log("all");
 }
 
 }  // namespace
