@@ -25,6 +25,12 @@ std::optional<u16> parse_port(const std::string& text) {
   return fits ? std::optional(static_cast<u16>(*port)) : std::nullopt;
 }
 
+std::optional<u32> parse_request_limit(const std::string& text) {
+  const auto limit = parse_number(text);
+  const bool fits = limit && *limit != 0 && *limit <= 1'000'000;
+  return fits ? std::optional(static_cast<u32>(*limit)) : std::nullopt;
+}
+
 void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--kernel", options.kernel,
                  "bzImage, ELF64 or Multiboot image; without it the built-in sample guest runs")
@@ -47,6 +53,9 @@ void add_run_options(CLI::App& run, RunOptions& options) {
       "milan|genoa|turin");
   add(run, "--debug-exit", options.debug_exit_port, parse_port,
       "port of isa-debug-exit, default 0xf4", "PORT or none");
+  add(run, "--guest-requests", options.guest_requests_per_second, parse_request_limit,
+      "messages to the secure processor a second of the guest's time, default no limit",
+      "NUMBER from 1 to 1000000");
   run.add_flag("--quiet", options.quiet, "no line about the launch");
 }
 

@@ -23,6 +23,7 @@ struct RunOptions : GuestOptions {
   std::string trace;
   std::string stats;
   u16 debug_exit_port = boot::platform::debug_exit_port;  // 0 = none
+  u32 guest_requests_per_second = 0;                      // 0 = no limit
   bool quiet = false;
 };
 

@@ -82,6 +82,8 @@ TEST(Options, Everything) {
                               "milan",
                               "--debug-exit",
                               "0x501",
+                              "--guest-requests",
+                              "5",
                               "--quiet"});
   ASSERT_TRUE(options.ok()) << options.error().text;
   EXPECT_EQ(options->kernel, "k");
@@ -96,6 +98,7 @@ TEST(Options, Everything) {
   EXPECT_EQ(options->stats, "s");
   EXPECT_EQ(options->product, psp::Product::milan);
   EXPECT_EQ(options->debug_exit_port, 0x501);
+  EXPECT_EQ(options->guest_requests_per_second, 5u);
   EXPECT_TRUE(options->quiet);
 }
 
@@ -119,6 +122,8 @@ TEST(Options, BadUsageIsOneLineWithStatusTwo) {
       {"run", "--timeout", "-1"},
       {"run", "--seed", "1x"},
       {"run", "--debug-exit", "70000"},
+      {"run", "--guest-requests", "0"},
+      {"run", "--guest-requests", "0x100000001"},
       {"run", "--initrd", "i"},
       {"run", "stray"},
   };
