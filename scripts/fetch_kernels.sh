@@ -83,7 +83,8 @@ fetch() {
   done
   scripts/kernel_modules.py "$work" "$work/modules" "$@"
   echo "$*" > "$work/modules/wanted"
-  rm -rf "$guest/modules-$version"
+  # The kernel comes last: without it the fetch begins again, and never are the two of two packages.
+  rm -rf "$guest/vmlinuz-$version" "$guest/modules-$version"
   mv "$work/modules" "$guest/modules-$version"
   echo "$package" > "$guest/vmlinuz-$version.package"
   mv "$work"/boot/vmlinuz-* "$guest/vmlinuz-$version"

@@ -61,6 +61,7 @@ class LinuxBoot : public testing::Test {
 
 TEST_F(LinuxBoot, Snp612) {
   boot_snp("vmlinuz-6.12");
+  expect("self-check: ok      attestation report through configfs-tsm");
 }
 TEST_F(LinuxBoot, Snp61) {
   boot_snp("vmlinuz-6.1");

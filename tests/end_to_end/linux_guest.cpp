@@ -14,7 +14,7 @@ std::span<const u8> bytes(const std::string& text) {
 }
 
 // Files of a host's folder as files of the guest's, in the same order everywhere.
-void add_folder(const std::filesystem::path& from, const std::string& to,
+void add_folder(const std::filesystem::path& from, const std::filesystem::path& to,
                 std::vector<ExtraFile>& files) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(from)) {
@@ -22,7 +22,7 @@ void add_folder(const std::filesystem::path& from, const std::string& to,
   }
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {
-    files.push_back({to + "/" + name, contents_of((from / name).string())});
+    files.push_back({(to / name).string(), contents_of((from / name).string())});
   }
 }
 

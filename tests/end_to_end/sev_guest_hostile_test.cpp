@@ -218,10 +218,8 @@ class SevGuestHostileHost : public testing::Test {
     options.append += " softsnp.acts=" + script_words(all, chosen);
     options.unobserved = true;
     options.certificates = std::vector<u8>(24);
-    std::vector<Lie> lies;
-    for (const Act& act : all) {
-      lies.push_back(act.lie);
-    }
+    std::vector<Lie> lies(all.size());
+    std::transform(all.begin(), all.end(), lies.begin(), [](const Act& act) { return act.lie; });
     options.host = [&lies](machine::HostPort& port) {
       return std::make_unique<LyingMessenger>(port, sign_port, std::move(lies));
     };
