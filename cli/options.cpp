@@ -45,6 +45,12 @@ std::optional<kvm::DirectMapPolicy> parse_direct_map(const std::string& text) {
                                    : std::nullopt;
 }
 
+std::optional<u32> parse_request_limit(const std::string& text) {
+  const auto limit = parse_number(text);
+  const bool fits = limit && *limit != 0 && *limit <= 1'000'000;
+  return fits ? std::optional(static_cast<u32>(*limit)) : std::nullopt;
+}
+
 void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--kernel", options.kernel,
                  "bzImage, ELF64 or Multiboot image; without it the built-in sample guest runs")
@@ -71,6 +77,9 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   add(run, "--host-direct-map", options.direct_map, parse_direct_map,
       "how the host keeps its direct map off guest pages, default split-on-small-assign",
       "split-on-assign|split-on-small-assign|split-on-fault|unmap-on-assign");
+  add(run, "--guest-requests", options.guest_requests_per_second, parse_request_limit,
+      "messages to the secure processor a second of the guest's time, default no limit",
+      "NUMBER from 1 to 1000000");
   run.add_flag("--quiet", options.quiet, "no line about the launch");
 }
 

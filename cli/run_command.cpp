@@ -75,6 +75,7 @@ vmm::Config vmm_config(const RunOptions& options) {
   config.policy = options.policy.value_or(default_policy(options.mode));
   config.debug_exit_port = options.debug_exit_port;
   config.timeout = options.timeout;
+  config.guest_requests_per_second = options.guest_requests_per_second;
   return config;
 }
 
