@@ -7,6 +7,7 @@
 
 #include "attest/id_block_files.hpp"
 #include "attest/report_text.hpp"
+#include "attest/sha.hpp"
 #include "attest/verdict_text.hpp"
 #include "cli/credential_files.hpp"
 #include "cli/file.hpp"
@@ -100,6 +101,7 @@ int refuse(const std::string& text) {
 }  // namespace
 
 int report_command(const ReportOptions& options) {
+  attest::start_libcrypto();
   const auto report = load_report(options.file);
   if (!report) {
     return refuse(report.error());
