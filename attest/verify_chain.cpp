@@ -32,6 +32,16 @@ bool is_p384(EVP_PKEY* key) {
          std::string_view(group) == "secp384r1";
 }
 
+// Larger keys, and other kinds, could be made to take long.
+bool is_signed_by(X509* certificate, EVP_PKEY* key) {
+  return key != nullptr && EVP_PKEY_is_a(key, "RSA") == 1 && EVP_PKEY_get_bits(key) <= rsa_bits &&
+         X509_verify(certificate, key) == 1;
+}
+bool is_signed_by(X509_CRL* list, EVP_PKEY* key) {
+  return key != nullptr && EVP_PKEY_is_a(key, "RSA") == 1 && EVP_PKEY_get_bits(key) <= rsa_bits &&
+         X509_CRL_verify(list, key) == 1;
+}
+
 void check_signed(Problems& problems, const Certificate& certificate, const Certificate& issuer) {
   if (X509_get_version(certificate.handle()) != x509_v3) {
     problems.emplace_back("expected X.509 version 3");
@@ -44,8 +54,7 @@ void check_signed(Problems& problems, const Certificate& certificate, const Cert
     problems.push_back(
         fmt::format("names another issuer than {} ({})", issuer.common_name(), issuer.file()));
   }
-  EVP_PKEY* const key = issuer.key();
-  if (key == nullptr || X509_verify(certificate.handle(), key) != 1) {
+  if (!is_signed_by(certificate.handle(), issuer.key())) {
     problems.push_back(
         fmt::format("the signature is not by {} ({})", issuer.common_name(), issuer.file()));
   }
@@ -131,10 +140,9 @@ bool has_unknown_critical(const X509_CRL* list) {
 
 void check_list(Problems& problems, const RevocationList& list, const Chain& chain, i64 at) {
   const std::string file = list.file();
-  EVP_PKEY* const key = chain.ark.key();
   if (X509_NAME_cmp(X509_CRL_get_issuer(list.handle()),
                     X509_get_subject_name(chain.ark.handle())) != 0 ||
-      key == nullptr || X509_CRL_verify(list.handle(), key) != 1) {
+      !is_signed_by(list.handle(), chain.ark.key())) {
     problems.push_back(fmt::format("the list {} is not signed by {}", file, label(chain.ark)));
   }
   ERR_clear_error();
