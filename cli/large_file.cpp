@@ -42,18 +42,20 @@ bool fill(int file, u8* to, u64 size) {
   return ::pread(file, &more, 1, static_cast<off_t>(size)) == 0;
 }
 
-// Null where read_file must look at it.
+// Null where read_file must look at it. Asked before opening: to open and close a pipe would break
+// it.
 Memory read_regular(const std::string& path, u64 limit, u64& size) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0 || !S_ISREG(facts.st_mode)) {
+    return nullptr;
+  }
+  size = static_cast<u64>(facts.st_size);
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   Memory memory;
-  if (file >= 0 && ::fstat(file, &facts) == 0 && S_ISREG(facts.st_mode)) {
-    size = static_cast<u64>(facts.st_size);
-    if (size >= worth_large_pages && size <= limit) {
-      memory = allocate(size);
-      if (memory && !fill(file, static_cast<u8*>(memory.get()), size)) {
-        memory.reset();
-      }
+  if (file >= 0 && size >= worth_large_pages && size <= limit) {
+    memory = allocate(size);
+    if (memory && !fill(file, static_cast<u8*>(memory.get()), size)) {
+      memory.reset();
     }
   }
   if (file >= 0) {
