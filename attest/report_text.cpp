@@ -196,14 +196,15 @@ std::string scalar_text(const Json& value) {
     return value.get<bool>() ? "yes" : "no";
   }
   if (value.is_null()) {
-    return "not in the report";
+    return "not known";
   }
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
 void add_line(std::string& text, usize indent, const std::string& name, const std::string& value) {
   constexpr usize column = 28;
-  text += fmt::format("{:{}}{:<{}}{}\n", "", indent, name, column - indent, value);
+  const usize width = value.empty() ? 0 : column - indent;
+  text += fmt::format("{:{}}{:<{}}{}\n", "", indent, name, width, value);
 }
 
 }  // namespace

@@ -139,7 +139,7 @@ bool has_unknown_critical(const X509_CRL* list) {
 }
 
 void check_list(Problems& problems, const RevocationList& list, const Chain& chain, i64 at) {
-  const std::string file = list.file();
+  const std::string& file = list.file();
   if (X509_NAME_cmp(X509_CRL_get_issuer(list.handle()),
                     X509_get_subject_name(chain.ark.handle())) != 0 ||
       !is_signed_by(list.handle(), chain.ark.key())) {

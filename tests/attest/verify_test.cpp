@@ -67,7 +67,7 @@ constexpr usize ark_file = 0, ask_file = 1, leaf_file = 2;
 std::string explain(const Finding& finding) {
   std::string text = finding.bad_input.value_or("");
   for (const auto& [name, detail] : finding.failed) {
-    text += name + ": " + detail + "\n";
+    text.append(name).append(": ").append(detail).append("\n");
   }
   return text;
 }
