@@ -13,6 +13,12 @@ std::optional<image::Mode> parse_mode(const std::string& text) {
   if (text == "snp") {
     return image::Mode::snp;
   }
+  if (text == "sev") {
+    return image::Mode::sev;
+  }
+  if (text == "sev-es") {
+    return image::Mode::sev_es;
+  }
   return text == "none" ? std::optional(image::Mode::plain) : std::nullopt;
 }
 
@@ -25,6 +31,20 @@ std::optional<u16> parse_port(const std::string& text) {
   return fits ? std::optional(static_cast<u16>(*port)) : std::nullopt;
 }
 
+std::optional<kvm::DirectMapPolicy> parse_direct_map(const std::string& text) {
+  if (text == "split-on-assign") {
+    return kvm::DirectMapPolicy::split_on_assign;
+  }
+  if (text == "split-on-small-assign") {
+    return kvm::DirectMapPolicy::split_on_small_assign;
+  }
+  if (text == "split-on-fault") {
+    return kvm::DirectMapPolicy::split_on_fault;
+  }
+  return text == "unmap-on-assign" ? std::optional(kvm::DirectMapPolicy::unmap_on_assign)
+                                   : std::nullopt;
+}
+
 void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--kernel", options.kernel,
                  "bzImage, ELF64 or Multiboot image; without it the built-in sample guest runs")
@@ -33,11 +53,12 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--append", options.append, "kernel command line")->type_name("STRING");
   add(run, "-m,--memory", options.memory, parse_size, "guest memory, default 512M",
       "SIZE such as 512M or 4G");
-  add(run, "--policy", options.policy, parse_hex, "guest policy, default 30000", "HEX");
+  add(run, "--policy", options.policy, parse_hex,
+      "guest policy, default 30000 for snp, 5 for sev-es, 1 for sev", "HEX");
   add(run, "--seed", options.seed, parse_number, "of all keys and random numbers, default 0",
       "NUMBER");
   add(run, "--mode", options.mode, parse_mode, "confidential guest or plain VM, default snp",
-      "snp|none");
+      "snp|sev-es|sev|none");
   add(run, "--timeout", options.timeout, parse_seconds, "ends the run after that much host time",
       "SECONDS");
   run.add_option("--trace", options.trace, "writes one JSON object a line for each event")
@@ -47,6 +68,9 @@ void add_run_options(CLI::App& run, RunOptions& options) {
       "milan|genoa|turin");
   add(run, "--debug-exit", options.debug_exit_port, parse_port,
       "port of isa-debug-exit, default 0xf4", "PORT or none");
+  add(run, "--host-direct-map", options.direct_map, parse_direct_map,
+      "how the host keeps its direct map off guest pages, default split-on-small-assign",
+      "split-on-assign|split-on-small-assign|split-on-fault|unmap-on-assign");
   run.add_flag("--quiet", options.quiet, "no line about the launch");
 }
 

@@ -12,18 +12,20 @@
 #include "cli/guest_files.hpp"
 #include "cli/measure_options.hpp"
 #include "cli/report_options.hpp"
+#include "hypervisor/kvm/kvm.hpp"
 #include "image/launch_plan.hpp"
 
 namespace softsnp::cli {
 
 struct RunOptions : GuestOptions {
-  u64 policy = 0x30000;
+  std::optional<u64> policy;  // default: what the mode asks for
   u64 seed = 0;
   image::Mode mode = image::Mode::snp;
   std::optional<std::chrono::milliseconds> timeout;
   std::string trace;
   std::string stats;
   u16 debug_exit_port = boot::platform::debug_exit_port;  // 0 = none
+  kvm::DirectMapPolicy direct_map = kvm::DirectMapPolicy::split_on_small_assign;
   bool quiet = false;
 };
 

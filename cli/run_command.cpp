@@ -1,6 +1,7 @@
 #include "cli/run_command.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -39,10 +40,39 @@ image::Inputs plan_inputs(const RunOptions& options, const GuestFiles& files, co
   return inputs;
 }
 
+// As QEMU has it: SMT and the reserved bit for SNP; no debugging, and ES where wanted, for the
+// others (firmware sheet 1.7, 7.2).
+u64 default_policy(image::Mode mode) {
+  switch (mode) {
+    case image::Mode::sev:
+      return 0x1;
+    case image::Mode::sev_es:
+      return 0x5;
+    case image::Mode::snp:
+    case image::Mode::plain:
+      break;
+  }
+  return 0x30000;
+}
+
+const char* guest_kind(image::Mode mode) {
+  switch (mode) {
+    case image::Mode::plain:
+      return "plain";
+    case image::Mode::sev:
+      return "SEV";
+    case image::Mode::sev_es:
+      return "SEV-ES";
+    case image::Mode::snp:
+      break;
+  }
+  return "SEV-SNP";
+}
+
 vmm::Config vmm_config(const RunOptions& options) {
   vmm::Config config;
   config.mode = options.mode;
-  config.policy = options.policy;
+  config.policy = options.policy.value_or(default_policy(options.mode));
   config.debug_exit_port = options.debug_exit_port;
   config.timeout = options.timeout;
   return config;
@@ -66,7 +96,9 @@ class Run {
     RunOutcome end = run_guest();
     vmm_.reset();  // the VM's end belongs into the trace
     times_.total = HostClock::now() - start_;
-    if (const auto finished = observation_.finish(*machine_, times_); !finished) {
+    report_leaks();
+    if (const auto finished = observation_.finish(*machine_, kvm_->direct_map(), times_);
+        !finished) {
       say(finished.error());
     }
     return end;
@@ -75,6 +107,7 @@ class Run {
 
  private:
   Result<void, RunOutcome> prepare();
+  void report_leaks() const;
   void report_launch(const vmm::LaunchedVm& launched) const;
   RunOutcome run_guest();
 
@@ -100,7 +133,7 @@ Result<void, RunOutcome> Run::prepare() {
   if (!options_.stats.empty()) {
     timed_port_.emplace(machine_->port(), times_.port);
   }
-  kvm_ = kvm::make_kvm(timed_port_ ? *timed_port_ : machine_->port());
+  kvm_ = kvm::make_kvm(timed_port_ ? *timed_port_ : machine_->port(), {options_.direct_map});
   const image::Inputs inputs = plan_inputs(options_, *files, *kvm_);
   observation_.add_symbols(inputs.kernel.bytes);
   const auto plan = image::build(inputs);
@@ -125,11 +158,24 @@ void Run::report_launch(const vmm::LaunchedVm& launched) const {
   if (options_.quiet) {
     return;
   }
-  const bool snp = options_.mode == image::Mode::snp;
-  say(fmt::format("{} guest, {} MiB, {}launched in {:.2f} s", snp ? "SEV-SNP" : "plain",
-                  options_.memory >> 20,
-                  snp ? "digest " + observation_.launch_digest() + ", " : std::string(),
-                  times_.launch.count()));
+  std::string identity;
+  if (options_.mode == image::Mode::snp) {
+    identity = "digest " + observation_.launch_digest() + ", ";
+  } else if (launched.measurement) {
+    identity =
+        fmt::format("measurement {:02x}, nonce {:02x}, ", fmt::join(launched.measurement->hmac, ""),
+                    fmt::join(launched.measurement->nonce, ""));
+  }
+  say(fmt::format("{} guest, {} MiB, {}launched in {:.2f} s", guest_kind(options_.mode),
+                  options_.memory >> 20, identity, times_.launch.count()));
+}
+
+// Linux prints them, too: memory that the host has lost until the next reset.
+void Run::report_leaks() const {
+  for (const auto& [page, size] : kvm_->leaked_pages()) {
+    say(fmt::format("leaked: the {} KiB at sPA {:#x} could not be taken back", bytes(size) >> 10,
+                    page.value()));
+  }
 }
 
 // The terminal is raw, and the signals are ours, only while the guest runs.

@@ -50,7 +50,7 @@ TEST(Options, Defaults) {
   ASSERT_TRUE(options.ok());
   EXPECT_TRUE(options->kernel.empty());
   EXPECT_EQ(options->memory, u64{512} << 20);
-  EXPECT_EQ(options->policy, 0x30000u);
+  EXPECT_FALSE(options->policy);
   EXPECT_EQ(options->mode, image::Mode::snp);
   EXPECT_EQ(options->debug_exit_port, 0xF4);
   EXPECT_FALSE(options->timeout);
@@ -82,6 +82,8 @@ TEST(Options, Everything) {
                               "milan",
                               "--debug-exit",
                               "0x501",
+                              "--host-direct-map",
+                              "unmap-on-assign",
                               "--quiet"});
   ASSERT_TRUE(options.ok()) << options.error().text;
   EXPECT_EQ(options->kernel, "k");
@@ -96,6 +98,7 @@ TEST(Options, Everything) {
   EXPECT_EQ(options->stats, "s");
   EXPECT_EQ(options->product, psp::Product::milan);
   EXPECT_EQ(options->debug_exit_port, 0x501);
+  EXPECT_EQ(options->direct_map, kvm::DirectMapPolicy::unmap_on_assign);
   EXPECT_TRUE(options->quiet);
 }
 
@@ -114,8 +117,9 @@ TEST(Options, BadUsageIsOneLineWithStatusTwo) {
       {"run", "--memory", "lots"},
       {"run", "--memory", "0"},
       {"run", "--policy", "none"},
-      {"run", "--mode", "sev"},
+      {"run", "--mode", "tdx"},
       {"run", "--product", "naples"},
+      {"run", "--host-direct-map", "split"},
       {"run", "--timeout", "-1"},
       {"run", "--seed", "1x"},
       {"run", "--debug-exit", "70000"},

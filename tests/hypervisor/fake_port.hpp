@@ -10,6 +10,7 @@
 
 #include "arch/psp/command.hpp"
 #include "arch/psp/guest_buffers.hpp"
+#include "arch/psp/sev_buffers.hpp"
 #include "arch/psp/status.hpp"
 #include "arch/svm/exit_code.hpp"
 #include "arch/svm/vmcb.hpp"
@@ -59,12 +60,12 @@ class FakePort final : public machine::HostPort {
     return {};
   }
   Result<void, machine::HostFault> store(SystemPhysical at, std::span<const u8> from,
-                                         PageSize) override {
+                                         PageSize mapping_size) override {
     if (at.value() + from.size() > dram_) {
       return Failure{machine::HostFault{0, at}};
     }
     for (usize i = 0; i < from.size(); i += 4096) {
-      if (entry(at + i).assigned != 0) {
+      if (!host_owned(at + i, mapping_size)) {
         ++host_faults;
         return Failure{machine::HostFault{0x80000003, at}};
       }
@@ -76,8 +77,8 @@ class FakePort final : public machine::HostPort {
     }
     return {};
   }
-  Result<void, machine::HostFault> clear_page(SystemPhysical page) override {
-    if (entry(page).assigned != 0) {
+  Result<void, machine::HostFault> clear_page(SystemPhysical page, PageSize mapping_size) override {
+    if (!host_owned(page, mapping_size)) {
       ++host_faults;
       return Failure{machine::HostFault{0x80000003, page}};
     }
@@ -181,12 +182,38 @@ class FakePort final : public machine::HostPort {
     if (const auto forced = psp_status.find(command); forced != psp_status.end()) {
       return psp::number(forced->second);
     }
-    if (command == psp::Command::snp_launch_update) {
+    const auto target = sev_target(command, bytes);
+    if (target && snp_live() && entry(*target).immutable == 0) {
+      return psp::number(psp::Status::invalid_page_state);
+    }
+    if (command == psp::Command::launch_start) {
+      const std::array<u8, 4> handle{1, 0, 0, 0};
+      (void)store(buffer, handle, PageSize::size_4k).ok();
+    } else if (command == psp::Command::snp_launch_update) {
       rmp[load_le<psp::SnpLaunchUpdate>(bytes.data()).page_paddr >> 12].immutable = 0;
     } else if (command == psp::Command::snp_page_reclaim) {
       rmp[load_le<psp::SnpPageReclaim>(bytes.data()).page_paddr >> 12].immutable = 0;
     }
     return 0;
+  }
+
+  bool snp_live() const { return count(psp::Command::snp_init_ex) != 0; }
+  // The page that a legacy command writes: it must be the firmware's.
+  static std::optional<SystemPhysical> sev_target(psp::Command command,
+                                                  const std::vector<u8>& bytes) {
+    switch (command) {
+      case psp::Command::launch_update_data:
+      case psp::Command::launch_update_vmsa:
+      case psp::Command::launch_measure:
+        return SystemPhysical(load_le<psp::SevLaunchUpdate>(bytes.data()).paddr).page();
+      case psp::Command::launch_secret:
+        return SystemPhysical(load_le<psp::SevPacket>(bytes.data()).guest_paddr).page();
+      case psp::Command::dbg_decrypt:
+      case psp::Command::dbg_encrypt:
+        return SystemPhysical(load_le<psp::SevDebug>(bytes.data()).dst_paddr).page();
+      default:
+        return std::nullopt;
+    }
   }
 
   u64 tsc() const override { return tsc_; }
@@ -196,6 +223,14 @@ class FakePort final : public machine::HostPort {
   snp::RmpUpdate entry(SystemPhysical page) const {
     const auto found = rmp.find(page.page_number());
     return found == rmp.end() ? snp::RmpUpdate{} : found->second;
+  }
+  // A store to the page through a mapping of that size passes the RMP.
+  bool host_owned(SystemPhysical at, PageSize mapping_size) const {
+    if (mapping_size == PageSize::size_4k) {
+      return entry(at).assigned == 0;
+    }
+    const auto first = rmp.lower_bound(at.large_page().page_number());
+    return first == rmp.end() || first->first >= at.large_page().page_number() + 512;
   }
   usize touched_pages() const { return pages_.size(); }
   usize count(psp::Command command) const {
