@@ -54,9 +54,7 @@ psp::Digest Sha384::operator()(std::span<const u8> bytes) {
 }
 
 void start_libcrypto() {
-  OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
-                          OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
-                      nullptr);
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
 }
 
 Sha256Sum sha256(std::span<const u8> bytes) {

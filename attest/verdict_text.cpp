@@ -58,7 +58,7 @@ std::string verdict_text(const Verdict& verdict, const VerdictContext& context) 
                   context.report.fields.version, context.ark.common_name(), context.ark.file(),
                   context.ark.fingerprint());
   for (const Check& check : verdict.checks) {
-    text += fmt::format("{:<8}{:<30}{}\n", word(check.outcome), check.name, check.detail);
+    text += fmt::format("{:<8}{:<35}{}\n", word(check.outcome), check.name, check.detail);
   }
   text += verdict.holds() ? std::string("verified\n")
                           : fmt::format("NOT verified: {}\n", failed_names(verdict));
