@@ -88,19 +88,25 @@ std::string one_line(std::string text) {
   return text;
 }
 
-Failure<ParseStop> usage_error(const std::string& text, const CLI::App& command) {
-  return Failure{ParseStop{
-      2, one_line("softsnp: " + text + " (see softsnp " + command.get_name() + " --help)")}};
-}
-
-// The subcommand that was named, also if its options were wrong.
-const CLI::App* named(std::initializer_list<const CLI::App*> commands) {
-  for (const CLI::App* command : commands) {
+// The innermost subcommand that was named, also if its options were wrong.
+const CLI::App* named(const CLI::App& app) {
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     if (command->parsed() || command->count() != 0) {
-      return command;
+      const CLI::App* const inner = named(*command);
+      return inner != nullptr ? inner : command;
     }
   }
   return nullptr;
+}
+
+std::string full_name(const CLI::App& command) {
+  const CLI::App* const parent = command.get_parent();
+  return (parent != nullptr ? full_name(*parent) + " " : "") + command.get_name();
+}
+
+Failure<ParseStop> usage_error(const std::string& text, const CLI::App& command) {
+  return Failure{
+      ParseStop{2, one_line("softsnp: " + text + " (see " + full_name(command) + " --help)")}};
 }
 
 }  // namespace
@@ -108,6 +114,7 @@ const CLI::App* named(std::initializer_list<const CLI::App*> commands) {
 Result<Command, ParseStop> parse_command_line(std::span<const char* const> arguments) {
   RunOptions run_options;
   MeasureOptions measure_options;
+  ReportOptions report_options;
   CLI::App app("softsnp: a complete AMD SEV-SNP machine in software", "softsnp");
   app.set_version_flag("--version", std::string("softsnp ") + version);
   app.require_subcommand(1);
@@ -115,15 +122,17 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
   add_run_options(run, run_options);
   CLI::App& measure = *app.add_subcommand("measure", "prints the launch digest a guest will have");
   add_measure_options(measure, measure_options);
+  CLI::App& report = *app.add_subcommand("report", "shows or verifies an attestation report");
+  add_report_options(report, report_options);
   try {
     app.parse(static_cast<int>(arguments.size()), arguments.data());
   } catch (const CLI::CallForVersion& version_text) {
     return Failure{ParseStop{0, version_text.what()}};
   } catch (const CLI::Success&) {  // help, of whichever command was named
-    const CLI::App* const command = named({&run, &measure});
+    const CLI::App* const command = named(app);
     return Failure{ParseStop{0, command != nullptr ? command->help() : app.help()}};
   } catch (const CLI::ParseError& error) {
-    const CLI::App* const command = named({&run, &measure});
+    const CLI::App* const command = named(app);
     return usage_error(error.what(), command != nullptr ? *command : run);
   }
   if (measure.parsed()) {
@@ -131,6 +140,12 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
       return usage_error(*problem, measure);
     }
     return Command(std::move(measure_options));
+  }
+  if (report.parsed()) {
+    if (const auto problem = complete(report_options)) {
+      return usage_error(*problem, *named(report));
+    }
+    return Command(std::move(report_options));
   }
   if (run_options.kernel.empty() && !run_options.initrd.empty()) {
     return usage_error("--initrd needs --kernel", run);

@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "cli/guest_files.hpp"
 #include "cli/measure_options.hpp"
+#include "cli/report_options.hpp"
 #include "hypervisor/kvm/kvm.hpp"
 #include "image/launch_plan.hpp"
 
@@ -36,7 +37,7 @@ struct ParseStop {
   std::string text;
 };
 
-using Command = std::variant<RunOptions, MeasureOptions>;
+using Command = std::variant<RunOptions, MeasureOptions, ReportOptions>;
 
 Result<Command, ParseStop> parse_command_line(std::span<const char* const> arguments);
 
