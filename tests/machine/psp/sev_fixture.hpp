@@ -204,6 +204,9 @@ class GuestOwner {
 
 class SevTest : public PspTest {
  protected:
+  SevTest() = default;
+  explicit SevTest(const PspConfig& config) : PspTest(config) {}
+
   static constexpr SystemPhysical tmr{0x800000};
   static constexpr SystemPhysical memory_at{0xA00000};  // of the guest
   static constexpr SystemPhysical input{0x3000};        // hypervisor pages for the host's data
