@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "arch/psp/attestation_report.hpp"
+#include "arch/psp/page_info.hpp"
 #include "arch/psp/tcb_version.hpp"
 
 namespace softsnp::psp {
@@ -46,6 +47,9 @@ struct PspConfig {
   // Without one: derived from the seed.
   std::optional<ChipSecret> chip_secret{};
   std::optional<ChipId> chip_id{};
+  // The legacy ARK this firmware trusts: SHA-384 of its exponent and modulus (sev_amd_chain.hpp).
+  // Without one, no guest whose policy demands an AMD platform can be sent.
+  std::optional<Digest> sev_ark{};
 };
 
 }  // namespace softsnp::psp
