@@ -5,6 +5,7 @@
 
 #include "cli/measure_command.hpp"
 #include "cli/options.hpp"
+#include "cli/report_command.hpp"
 #include "cli/run_command.hpp"
 
 namespace {
@@ -14,6 +15,9 @@ int perform(const softsnp::cli::RunOptions& options) {
 }
 int perform(const softsnp::cli::MeasureOptions& options) {
   return softsnp::cli::measure_command(options);
+}
+int perform(const softsnp::cli::ReportOptions& options) {
+  return softsnp::cli::report_command(options);
 }
 
 }  // namespace

@@ -13,6 +13,12 @@ std::optional<image::Mode> parse_mode(const std::string& text) {
   if (text == "snp") {
     return image::Mode::snp;
   }
+  if (text == "sev") {
+    return image::Mode::sev;
+  }
+  if (text == "sev-es") {
+    return image::Mode::sev_es;
+  }
   return text == "none" ? std::optional(image::Mode::plain) : std::nullopt;
 }
 
@@ -39,6 +45,12 @@ std::optional<kvm::DirectMapPolicy> parse_direct_map(const std::string& text) {
                                    : std::nullopt;
 }
 
+std::optional<u32> parse_request_limit(const std::string& text) {
+  const auto limit = parse_number(text);
+  const bool fits = limit && *limit != 0 && *limit <= 1'000'000;
+  return fits ? std::optional(static_cast<u32>(*limit)) : std::nullopt;
+}
+
 void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--kernel", options.kernel,
                  "bzImage, ELF64 or Multiboot image; without it the built-in sample guest runs")
@@ -47,11 +59,12 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--append", options.append, "kernel command line")->type_name("STRING");
   add(run, "-m,--memory", options.memory, parse_size, "guest memory, default 512M",
       "SIZE such as 512M or 4G");
-  add(run, "--policy", options.policy, parse_hex, "guest policy, default 30000", "HEX");
+  add(run, "--policy", options.policy, parse_hex,
+      "guest policy, default 30000 for snp, 5 for sev-es, 1 for sev", "HEX");
   add(run, "--seed", options.seed, parse_number, "of all keys and random numbers, default 0",
       "NUMBER");
   add(run, "--mode", options.mode, parse_mode, "confidential guest or plain VM, default snp",
-      "snp|none");
+      "snp|sev-es|sev|none");
   add(run, "--timeout", options.timeout, parse_seconds, "ends the run after that much host time",
       "SECONDS");
   run.add_option("--trace", options.trace, "writes one JSON object a line for each event")
@@ -64,6 +77,9 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   add(run, "--host-direct-map", options.direct_map, parse_direct_map,
       "how the host keeps its direct map off guest pages, default split-on-small-assign",
       "split-on-assign|split-on-small-assign|split-on-fault|unmap-on-assign");
+  add(run, "--guest-requests", options.guest_requests_per_second, parse_request_limit,
+      "messages to the secure processor a second of the guest's time, default no limit",
+      "NUMBER from 1 to 1000000");
   run.add_flag("--quiet", options.quiet, "no line about the launch");
 }
 
@@ -72,19 +88,25 @@ std::string one_line(std::string text) {
   return text;
 }
 
-Failure<ParseStop> usage_error(const std::string& text, const CLI::App& command) {
-  return Failure{ParseStop{
-      2, one_line("softsnp: " + text + " (see softsnp " + command.get_name() + " --help)")}};
-}
-
-// The subcommand that was named, also if its options were wrong.
-const CLI::App* named(std::initializer_list<const CLI::App*> commands) {
-  for (const CLI::App* command : commands) {
+// The innermost subcommand that was named, also if its options were wrong.
+const CLI::App* named(const CLI::App& app) {
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     if (command->parsed() || command->count() != 0) {
-      return command;
+      const CLI::App* const inner = named(*command);
+      return inner != nullptr ? inner : command;
     }
   }
   return nullptr;
+}
+
+std::string full_name(const CLI::App& command) {
+  const CLI::App* const parent = command.get_parent();
+  return (parent != nullptr ? full_name(*parent) + " " : "") + command.get_name();
+}
+
+Failure<ParseStop> usage_error(const std::string& text, const CLI::App& command) {
+  return Failure{
+      ParseStop{2, one_line("softsnp: " + text + " (see " + full_name(command) + " --help)")}};
 }
 
 }  // namespace
@@ -92,6 +114,7 @@ const CLI::App* named(std::initializer_list<const CLI::App*> commands) {
 Result<Command, ParseStop> parse_command_line(std::span<const char* const> arguments) {
   RunOptions run_options;
   MeasureOptions measure_options;
+  ReportOptions report_options;
   CLI::App app("softsnp: a complete AMD SEV-SNP machine in software", "softsnp");
   app.set_version_flag("--version", std::string("softsnp ") + version);
   app.require_subcommand(1);
@@ -99,15 +122,17 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
   add_run_options(run, run_options);
   CLI::App& measure = *app.add_subcommand("measure", "prints the launch digest a guest will have");
   add_measure_options(measure, measure_options);
+  CLI::App& report = *app.add_subcommand("report", "shows or verifies an attestation report");
+  add_report_options(report, report_options);
   try {
     app.parse(static_cast<int>(arguments.size()), arguments.data());
   } catch (const CLI::CallForVersion& version_text) {
     return Failure{ParseStop{0, version_text.what()}};
   } catch (const CLI::Success&) {  // help, of whichever command was named
-    const CLI::App* const command = named({&run, &measure});
+    const CLI::App* const command = named(app);
     return Failure{ParseStop{0, command != nullptr ? command->help() : app.help()}};
   } catch (const CLI::ParseError& error) {
-    const CLI::App* const command = named({&run, &measure});
+    const CLI::App* const command = named(app);
     return usage_error(error.what(), command != nullptr ? *command : run);
   }
   if (measure.parsed()) {
@@ -115,6 +140,12 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
       return usage_error(*problem, measure);
     }
     return Command(std::move(measure_options));
+  }
+  if (report.parsed()) {
+    if (const auto problem = complete(report_options)) {
+      return usage_error(*problem, *named(report));
+    }
+    return Command(std::move(report_options));
   }
   if (run_options.kernel.empty() && !run_options.initrd.empty()) {
     return usage_error("--initrd needs --kernel", run);

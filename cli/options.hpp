@@ -11,13 +11,14 @@
 #include "base/result.hpp"
 #include "cli/guest_files.hpp"
 #include "cli/measure_options.hpp"
+#include "cli/report_options.hpp"
 #include "hypervisor/kvm/kvm.hpp"
 #include "image/launch_plan.hpp"
 
 namespace softsnp::cli {
 
 struct RunOptions : GuestOptions {
-  u64 policy = 0x30000;
+  std::optional<u64> policy;  // default: what the mode asks for
   u64 seed = 0;
   image::Mode mode = image::Mode::snp;
   std::optional<std::chrono::milliseconds> timeout;
@@ -25,6 +26,7 @@ struct RunOptions : GuestOptions {
   std::string stats;
   u16 debug_exit_port = boot::platform::debug_exit_port;  // 0 = none
   kvm::DirectMapPolicy direct_map = kvm::DirectMapPolicy::split_on_small_assign;
+  u32 guest_requests_per_second = 0;  // 0 = no limit
   bool quiet = false;
 };
 
@@ -35,7 +37,7 @@ struct ParseStop {
   std::string text;
 };
 
-using Command = std::variant<RunOptions, MeasureOptions>;
+using Command = std::variant<RunOptions, MeasureOptions, ReportOptions>;
 
 Result<Command, ParseStop> parse_command_line(std::span<const char* const> arguments);
 

@@ -6,6 +6,7 @@
 #include "hypervisor/host/platform.hpp"
 #include "hypervisor/host/psp_mailbox.hpp"
 #include "hypervisor/host/rmp.hpp"
+#include "hypervisor/host/sev_mailbox.hpp"
 
 namespace softsnp::host {
 
@@ -14,7 +15,8 @@ struct HostKernel {
       : memory(port, direct_map),
         psp(memory),
         rmp(memory, psp),
-        platform(memory, psp),
+        platform(memory, psp, rmp),
+        sev(memory, psp, rmp, platform),
         asids(port, platform) {}
   HostKernel(const HostKernel&) = delete;
   HostKernel& operator=(const HostKernel&) = delete;
@@ -25,6 +27,7 @@ struct HostKernel {
   PspMailbox psp;
   Rmp rmp;
   Platform platform;
+  SevMailbox sev;
   AsidPool asids;
 };
 

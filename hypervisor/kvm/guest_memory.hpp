@@ -24,6 +24,7 @@ class GuestMemory {
 
   Result<void, Error> set_region(u32 slot, GuestPhysical gpa, u64 bytes);
   Result<void, Error> set_private(GuestPhysical gpa, u64 bytes, bool is_private);
+  bool is_encrypted() const { return has_encrypted_memory(type_); }
   bool is_private(GuestPhysical page) const { return attributes_.is_private(page.page()); }
 
   // Through the direct map; backing is made on demand. EFAULT: no memory, private, or RMP fault.
@@ -38,6 +39,9 @@ class GuestMemory {
   FaultAnswer handle_fault(GuestPhysical gpa, u64 exitinfo1);
   // A line on what stands behind gpa, for explanations.
   std::string describe(GuestPhysical gpa) const;
+
+  // The page behind a page of an SEV guest, made if absent. EFAULT: no memory there.
+  Result<SystemPhysical, Error> page_behind(GuestPhysical page) { return shared_at(page); }
 
   // The page behind a private gPA, made if absent and not yet in the RMP (EEXIST). size says how
   // much of it may be launched at once. EINVAL: not private memory.

@@ -22,7 +22,16 @@ class HostPort;
 
 namespace softsnp::kvm {
 
-enum class VmType : u8 { plain, snp };  // KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM
+// KVM_X86_DEFAULT_VM, SEV_VM, SEV_ES_VM, SNP_VM.
+enum class VmType : u8 { plain, sev, sev_es, snp };
+// The guest's memory has a key.
+constexpr bool has_encrypted_memory(VmType type) {
+  return type != VmType::plain;
+}
+// Its registers are in a VMSA; it talks through a GHCB.
+constexpr bool has_encrypted_state(VmType type) {
+  return type == VmType::sev_es || type == VmType::snp;
+}
 
 struct Error {
   int number = 0;    // errno
@@ -63,6 +72,20 @@ struct LaunchFinish {
   bool auth_key_enabled = false;
 };
 
+// KVM_SEV_LAUNCH_START of SEV and SEV-ES VMs: the owner's session and Diffie-Hellman certificate,
+// both or none (firmware sheet 7.3, 7.4).
+struct SevLaunchStart {
+  u32 policy = 0;
+  std::vector<u8> dh_certificate;
+  std::vector<u8> session;
+};
+
+// KVM_SEV_LAUNCH_MEASURE (firmware sheet 7.3).
+struct SevMeasurement {
+  std::array<u8, 32> hmac{};
+  std::array<u8, 16> nonce{};
+};
+
 struct CpuidEntry {
   u32 leaf = 0, subleaf = 0;
   bool subleaf_significant = false;
@@ -85,6 +108,9 @@ class Vcpu {
   virtual void complete_io(std::span<const u8> bytes) = 0;
   virtual void complete_mmio(std::span<const u8> bytes) = 0;
   virtual void complete_hypercall(u64 ret) = 0;
+  // ret 0: the certificates are written; ENOSPC: npages are needed; EAGAIN: the guest is to ask
+  // again; EIO: anything else that went wrong. Other values end the VM.
+  virtual void complete_certificates(u64 ret, u64 npages) = 0;
   // KVM_INTERRUPT (split irqchip, ExtINT from the 8259 through LINT0): queues one vector. The VMM
   // calls it only when ready_for_extint().
   virtual bool ready_for_extint() const = 0;
@@ -122,6 +148,22 @@ class Vm {
   // Measures one VMSA per vCPU in index order, then finishes. After it, the digest is known.
   virtual Result<void, Error> launch_finish(const LaunchFinish& finish) = 0;
 
+  // The same of SEV and SEV-ES VMs, in this order; ENOTTY for others. Memory is written with
+  // write_shared() first, then encrypted in place: whole pages.
+  virtual Result<void, Error> sev_launch_start(const SevLaunchStart& start) = 0;
+  virtual Result<void, Error> sev_launch_update_data(GuestPhysical gpa, u64 length) = 0;
+  virtual Result<void, Error> sev_launch_update_vmsa() = 0;  // SEV-ES: all vCPUs, in index order
+  virtual Result<SevMeasurement, Error> sev_launch_measure() = 0;
+  virtual Result<void, Error> sev_launch_secret(GuestPhysical gpa, std::span<const u8> header,
+                                                std::span<const u8> packet) = 0;
+  virtual Result<void, Error> sev_launch_finish() = 0;
+  // KVM_SEV_DBG_DECRYPT, KVM_SEV_DBG_ENCRYPT: multiples of 16 bytes within one page.
+  virtual Result<void, Error> sev_debug_read(GuestPhysical gpa, std::span<u8> to) = 0;
+  virtual Result<void, Error> sev_debug_write(GuestPhysical gpa, std::span<const u8> from) = 0;
+  // KVM_SEV_SNP_ENABLE_REQ_CERTS: extended guest requests for a report exit with CertificatesExit.
+  // Without it they get an empty table. ENOTTY: not an SNP VM.
+  virtual Result<void, Error> enable_certificate_exits() = 0;
+
   virtual Result<Vcpu*, Error> create_vcpu(u32 apic_id) = 0;
 
   // KVM_SIGNAL_MSI: also how a split IOAPIC delivers. address/data as on the bus (APM2 16).
@@ -140,6 +182,9 @@ class Vm {
 struct VmConfig {
   VmType type = VmType::plain;
   Observer* observer = nullptr;  // may be null; outlives the Vm
+  // Guest requests that reach the firmware in a second of the host's time; more are answered BUSY.
+  // 0 = no limit. Of the host kernel, as plain guest requests never leave it.
+  u32 guest_requests_per_second = 0;
 };
 
 using host::DirectMapConfig;

@@ -28,13 +28,15 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   svm::Vmsa state() const override;
   void set_cpuid(std::span<const CpuidEntry> entries) override { cpuid_.set(entries); }
   const svm::Vmsa& initial_state() const { return initial_state_; }
-  void set_launched(SystemPhysical vmsa);
+  void set_launched(SystemPhysical vmsa, Asid asid);
+  void set_encrypted(Asid asid);
 
   // vcpu_run.cpp
   KvmExit run(u64 deadline_tsc) override;
   void complete_io(std::span<const u8> bytes) override;
   void complete_mmio(std::span<const u8> bytes) override;
   void complete_hypercall(u64 ret) override;
+  void complete_certificates(u64 ret, u64 npages) override { answer_certificates_ = {ret, npages}; }
   bool halted() const override;
 
   // vcpu_inject.cpp
@@ -50,7 +52,8 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
 
   // vcpu_setup.cpp
   void set_common_controls();
-  void set_snp_controls();
+  void set_protected_controls();
+  u64 sev_information() const;
   void set_plain_controls();
 
   // vcpu_run.cpp
@@ -105,7 +108,8 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   void plain_cpuid();
   void plain_msr();
   void plain_xsetbv();
-  void plain_vmmcall();
+  Exit plain_vmmcall();
+  std::optional<KvmExit> hypercall(u64 number, const std::array<u64, 3>& arguments) const;
   Exit plain_io();
   Exit plain_string_io();
   void finish_io();
@@ -114,6 +118,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   void queue_page_fault(const TranslationFault& fault);
 
   // ghcb_msr.cpp
+  u64 features() const { return vm_.is_snp() ? ghcb::feature::sev_snp : 0; }
   Exit handle_vmgexit();
   Exit handle_msr_request(u64 request);
   void answer_msr(u64 request, u64 answer);
@@ -148,7 +153,10 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
 
   // ghcb_guest_request.cpp
   Exit event_guest_request();
-  bool prepare_certificates(std::span<const u8> request);
+  Exit ask_for_certificates();
+  Exit continue_with_certificates();
+  Exit pass_request_on();
+  void respond_vmm_error(ghcb::GuestRequestError error);
 
   VmContext& vm_;
   u32 index_;
@@ -162,6 +170,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   Lapic lapic_;
   CpuidTable cpuid_;
   MsrStore msrs_;
+  u64 migration_control_ = 0;  // bit 0: the guest says that it can be moved
   bool clock_written_ = false;
   u32 clock_version_ = 0;
 
@@ -181,6 +190,11 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   Pending pending_;
   std::vector<u8> answer_bytes_;
   std::optional<u64> answer_return_;
+  struct CertificatesAnswer {
+    u64 ret = 0;
+    u64 npages = 0;
+  };
+  std::optional<CertificatesAnswer> answer_certificates_;
 
   // SEV-ES shows these only by write traps.
   u64 trapped_cr0_ = 0, trapped_cr4_ = 0, trapped_efer_ = 0;
@@ -189,6 +203,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   GhcbRequest request_;
   u64 response1_ = 0, response2_ = 0;
   PageStateRequest page_state_;
+  std::array<u8, page_size> message_{};  // the guest's message to the AMD-SP, copied
 
   MmioEmulator emulator_;
   struct LastFault {

@@ -8,6 +8,8 @@
 #include "hypervisor/kvm/events.hpp"
 #include "hypervisor/kvm/guest_memory.hpp"
 #include "hypervisor/kvm/kvm.hpp"
+#include "hypervisor/kvm/request_limiter.hpp"
+#include "hypervisor/kvm/sev_guest.hpp"
 #include "hypervisor/kvm/snp_guest.hpp"
 
 namespace softsnp::kvm {
@@ -24,17 +26,23 @@ struct VmContext {
   Observer& observer;
   Counters& counters;
   GuestMemory& memory;
-  SnpGuest& snp;  // idle in a plain VM
+  SnpGuest& snp;  // idle in other VMs
+  SevGuest& sev;  // idle in VMs that are not SEV or SEV-ES
   PermissionMaps maps;
   Asid plain_asid;
 
   u64 tsc_offset = 0;  // guest TSC - host TSC: guests start at 0
   u64 next_device_event = 0;
-  std::bitset<256> level_vectors;
+  std::bitset<256> level_vectors{};
   // GHCB sheet 3.4: one address per VM.
   u64 ap_jump_table = 0;
+  bool certificate_exits = false;
+  RequestLimiter request_limiter{};
 
   bool is_snp() const { return type == VmType::snp; }
+  bool is_sev() const { return type == VmType::sev || type == VmType::sev_es; }
+  bool hides_registers() const { return has_encrypted_state(type); }
+  bool is_launched() const { return is_snp() ? snp.is_launched() : sev.is_launched(); }
   machine::HostPort& port() const { return host.port(); }
 };
 

@@ -50,7 +50,7 @@ TEST(Options, Defaults) {
   ASSERT_TRUE(options.ok());
   EXPECT_TRUE(options->kernel.empty());
   EXPECT_EQ(options->memory, u64{512} << 20);
-  EXPECT_EQ(options->policy, 0x30000u);
+  EXPECT_FALSE(options->policy);
   EXPECT_EQ(options->mode, image::Mode::snp);
   EXPECT_EQ(options->debug_exit_port, 0xF4);
   EXPECT_FALSE(options->timeout);
@@ -84,6 +84,8 @@ TEST(Options, Everything) {
                               "0x501",
                               "--host-direct-map",
                               "unmap-on-assign",
+                              "--guest-requests",
+                              "5",
                               "--quiet"});
   ASSERT_TRUE(options.ok()) << options.error().text;
   EXPECT_EQ(options->kernel, "k");
@@ -99,6 +101,7 @@ TEST(Options, Everything) {
   EXPECT_EQ(options->product, psp::Product::milan);
   EXPECT_EQ(options->debug_exit_port, 0x501);
   EXPECT_EQ(options->direct_map, kvm::DirectMapPolicy::unmap_on_assign);
+  EXPECT_EQ(options->guest_requests_per_second, 5u);
   EXPECT_TRUE(options->quiet);
 }
 
@@ -117,12 +120,14 @@ TEST(Options, BadUsageIsOneLineWithStatusTwo) {
       {"run", "--memory", "lots"},
       {"run", "--memory", "0"},
       {"run", "--policy", "none"},
-      {"run", "--mode", "sev"},
+      {"run", "--mode", "tdx"},
       {"run", "--product", "naples"},
       {"run", "--host-direct-map", "split"},
       {"run", "--timeout", "-1"},
       {"run", "--seed", "1x"},
       {"run", "--debug-exit", "70000"},
+      {"run", "--guest-requests", "0"},
+      {"run", "--guest-requests", "0x100000001"},
       {"run", "--initrd", "i"},
       {"run", "stray"},
   };
