@@ -44,6 +44,8 @@ struct PspConfig {
   // The version that all public verifiers take from a Genoa-B1 (firmware sheet 5.3).
   ReportVersion report_version = ReportVersion::v3;
   u64 mitigation_vector = 0;  // in reports from version 5
+  // POLICY.PAGE_SWAP_DISABLE is known, as in the firmware of 2025 and later; 1.55.25 refuses it.
+  bool page_swap_disable = true;
   // Without one: derived from the seed.
   std::optional<ChipSecret> chip_secret{};
   std::optional<ChipId> chip_id{};
