@@ -11,11 +11,13 @@
 #include "base/result.hpp"
 #include "cli/guest_files.hpp"
 #include "cli/measure_options.hpp"
+#include "cli/platform_options.hpp"
+#include "cli/run_platform.hpp"
 #include "image/launch_plan.hpp"
 
 namespace softsnp::cli {
 
-struct RunOptions : GuestOptions {
+struct RunOptions : GuestOptions, PlatformOptions {
   u64 policy = 0x30000;
   u64 seed = 0;
   image::Mode mode = image::Mode::snp;
@@ -33,7 +35,8 @@ struct ParseStop {
   std::string text;
 };
 
-using Command = std::variant<RunOptions, MeasureOptions>;
+using Command =
+    std::variant<RunOptions, MeasureOptions, PlatformInitOptions, PlatformCertsOptions, KdsOptions>;
 
 Result<Command, ParseStop> parse_command_line(std::span<const char* const> arguments);
 

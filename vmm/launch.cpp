@@ -85,21 +85,25 @@ Done launch_region(LaunchedVm& launched, const image::LaunchRegion& region) {
   return {};
 }
 
-Done launch_protected(LaunchedVm& launched, const image::LaunchPlan& plan, u64 policy) {
-  if (const auto done = launched.vm->launch_start({policy}); !done) {
+Done launch_protected(LaunchedVm& launched, const image::LaunchPlan& plan, const Config& config) {
+  if (const auto done = launched.vm->launch_start({config.policy}); !done) {
     constexpr u16 policy_failure = 0x07;  // firmware sheet 1.2
     const kvm::Error& error = done.error();
     const bool users_fault = error.firmware == policy_failure || error.number == EINVAL;
     return refused(users_fault ? OutcomeKind::bad_input : OutcomeKind::internal_fault,
-                   fmt::format("launch with policy {:#x} refused", policy), error);
+                   fmt::format("launch with policy {:#x} refused", config.policy), error);
   }
   for (const image::LaunchRegion& region : plan.regions) {
     if (Done done = launch_region(launched, region); !done) {
       return done;
     }
   }
-  if (const auto done = launched.vm->launch_finish({}); !done) {
-    return refused(OutcomeKind::internal_fault, "launch finish", done.error());
+  if (const auto done = launched.vm->launch_finish(config.finish); !done) {
+    // What firmware has against a launch without an ID block is our fault.
+    const bool users_fault = !config.finish.id_block.empty() && done.error().firmware != 0;
+    return refused(users_fault ? OutcomeKind::bad_input : OutcomeKind::internal_fault,
+                   users_fault ? "launch with this ID block refused" : "launch finish",
+                   done.error());
   }
   return {};
 }
@@ -153,7 +157,7 @@ Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
     return Failure{done.error()};
   }
   const Done filled =
-      plain ? load_plain(*launched.vm, plan) : launch_protected(launched, plan, config.policy);
+      plain ? load_plain(*launched.vm, plan) : launch_protected(launched, plan, config);
   if (!filled) {
     return Failure{filled.error()};
   }

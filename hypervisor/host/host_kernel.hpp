@@ -6,12 +6,14 @@
 #include "hypervisor/host/platform.hpp"
 #include "hypervisor/host/psp_mailbox.hpp"
 #include "hypervisor/host/rmp.hpp"
+#include "hypervisor/host/sev_device.hpp"
 
 namespace softsnp::host {
 
 struct HostKernel {
   explicit HostKernel(machine::HostPort& port)
-      : memory(port), psp(memory), rmp(memory, psp), platform(memory, psp), asids(port, platform) {}
+      : memory(port), psp(memory), rmp(memory, psp), platform(memory, psp), asids(port, platform),
+        sev(memory, psp, platform) {}
   HostKernel(const HostKernel&) = delete;
   HostKernel& operator=(const HostKernel&) = delete;
 
@@ -22,6 +24,7 @@ struct HostKernel {
   Rmp rmp;
   Platform platform;
   AsidPool asids;
+  SevDevice sev;
 };
 
 }  // namespace softsnp::host
