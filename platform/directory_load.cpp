@@ -7,6 +7,7 @@
 #include "platform/directory.hpp"
 #include "platform/directory_files.hpp"
 #include "platform/files.hpp"
+#include "platform/profile.hpp"
 
 namespace softsnp::platform {
 
@@ -115,14 +116,23 @@ void read_certificate(Reader& reader, const CertificateFile& file, Platform& pla
   }
 }
 
-// The key in it must be the chip's at the reported TCB: else reports do not verify.
-void check_leaf(Reader& reader, const Platform& platform, Leaf leaf, const char* name,
-                const Der& der) {
-  const Certificate certificate = parse_certificate(der);
-  const Key expected =
-      leaf_public_key(platform.settings, platform.secrets, leaf, platform.settings.reported_tcb);
-  if (!certificate || !same_key(*X509_get0_pubkey(certificate.get()), *expected)) {
-    reader.complain(name, "is not of this chip's key at the reported_tcb");
+// All certificates say what settings and keys say, so that nobody is misled by one that was
+// changed.
+void compare_with_settings(Reader& reader, const Platform& platform) {
+  const Settings& settings = platform.settings;
+  const Profile profile(settings, platform.keys, Profile::Output::tbs);
+  const auto leaf = [&](Leaf which) {
+    const psp::TcbComponents& tcb = settings.reported_tcb;
+    return profile.leaf(which, tcb, *leaf_public_key(settings, platform.secrets, which, tcb));
+  };
+  const Der expected[] = {profile.ark(), profile.ask(), profile.asvk(), leaf(Leaf::vcek),
+                          leaf(Leaf::vlek)};
+  static_assert(std::size(expected) == std::size(certificate_files));
+  for (usize at = 0; at < std::size(expected); ++at) {
+    const CertificateFile& file = certificate_files[at];
+    if (tbs_of(*parse_certificate(platform.certificates.*file.der)) != expected[at]) {
+      return reader.complain(file.name, "does not fit platform.json and the secrets beside it");
+    }
   }
 }
 
@@ -133,8 +143,7 @@ void read_certificates(Reader& reader, Platform& platform) {
       return;
     }
   }
-  check_leaf(reader, platform, Leaf::vcek, "vcek.pem", platform.certificates.vcek);
-  check_leaf(reader, platform, Leaf::vlek, "vlek.pem", platform.certificates.vlek);
+  compare_with_settings(reader, platform);
   auto crl = read_pem(reader, crl_file, crl_label);
   if (!crl) {
     return;

@@ -2,7 +2,6 @@
 
 #include "platform/extensions.hpp"
 #include "platform/product.hpp"
-#include "platform/signed_object.hpp"
 
 namespace softsnp::platform {
 
@@ -11,9 +10,10 @@ namespace {
 // A VLEK's validity is unknown to the sheet, which guesses one year.
 constexpr int authority_years = 25, vcek_years = 7, vlek_years = 1;
 
-// BIT STRING contents: unused bits, then keyCertSign (5) and cRLSign (6).
+// BIT STRING contents: unused bits, then keyCertSign (5) and cRLSign (6). The second has one unused
+// bit more than AMD says; a strict encoder would, but AMD does not.
 constexpr u8 sign_certificates_and_lists[] = {1, 0x06};
-constexpr u8 sign_certificates[] = {2, 0x04};
+constexpr u8 sign_certificates[] = {1, 0x04};
 
 }  // namespace
 
@@ -29,6 +29,11 @@ std::string Profile::signer_name(Leaf leaf) const {
   return (leaf == Leaf::vcek ? "SEV-" : "SEV-VLEK-") + product_name(settings_.product);
 }
 
+Der Profile::make(const CertificateFields& fields, EVP_PKEY& key, EVP_PKEY& issuer_key) const {
+  return output_ == Output::certificate ? make_certificate(fields, key, issuer_key)
+                                        : make_tbs_certificate(fields, key);
+}
+
 Der Profile::ark() const {
   CertificateFields fields;
   fields.serial = serials(settings_.product).ark;
@@ -39,7 +44,7 @@ Der Profile::ark() const {
   fields.extensions.push_back(subject_key_identifier(*keys_.ark));
   fields.extensions.push_back(basic_constraints(-1));
   fields.extensions.push_back(crl_distribution_point(crl_url(settings_.product, Leaf::vcek)));
-  return make_certificate(fields, *keys_.ark, *keys_.ark);
+  return make(fields, *keys_.ark, *keys_.ark);
 }
 
 Der Profile::signer(Leaf leaf) const {
@@ -56,7 +61,7 @@ Der Profile::signer(Leaf leaf) const {
   fields.extensions.push_back(basic_constraints(0));
   fields.extensions.push_back(key_usage(sign_certificates, Critical::yes));
   fields.extensions.push_back(crl_distribution_point(crl_url(settings_.product, leaf)));
-  return make_certificate(fields, key, *keys_.ark);
+  return make(fields, key, *keys_.ark);
 }
 
 Der Profile::ask() const {
@@ -98,7 +103,7 @@ Der Profile::leaf(Leaf leaf, const psp::TcbComponents& tcb, EVP_PKEY& key) const
     endorsed.csp_id = settings_.csp_id;
   }
   fields.extensions = endorsement_extensions(endorsed);
-  return make_certificate(fields, key, vcek ? *keys_.ask : *keys_.asvk);
+  return make(fields, key, vcek ? *keys_.ask : *keys_.asvk);
 }
 
 }  // namespace softsnp::platform

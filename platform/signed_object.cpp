@@ -60,13 +60,21 @@ Der encode_tbs(T& object, int (*i2d)(T*, u8**)) {
   return der;
 }
 
-void sign(X509& certificate, Trailer trailer, EVP_PKEY& key) {
-  const ASN1_BIT_STRING* signature = nullptr;
-  const X509_ALGOR* algorithm = nullptr;
-  X509_get0_signature(&signature, &algorithm, &certificate);
-  set_algorithm(algorithm, trailer);
-  set_algorithm(X509_get0_tbs_sigalg(&certificate), trailer);
-  set_signature(signature, sign_pss(key, encode_tbs(certificate, i2d_re_X509_tbs)));
+Certificate unsigned_certificate(const CertificateFields& fields, EVP_PKEY& key) {
+  Certificate certificate(required(X509_new()));
+  X509* const x509 = certificate.get();
+  require(X509_set_version(x509, version_3) == 1);
+  require(X509_set_serialNumber(x509, asn1_integer(fields.serial).get()) == 1);
+  require(X509_set_subject_name(x509, amd_name(fields.subject).get()) == 1);
+  require(X509_set_issuer_name(x509, amd_name(fields.issuer).get()) == 1);
+  require(X509_set1_notBefore(x509, asn1_time(fields.from).get()) == 1);
+  require(X509_set1_notAfter(x509, asn1_time(fields.until).get()) == 1);
+  require(X509_set_pubkey(x509, &key) == 1);
+  for (const Extension& extension : fields.extensions) {
+    require(X509_add_ext(x509, extension.get(), -1) == 1);
+  }
+  set_algorithm(X509_get0_tbs_sigalg(x509), fields.trailer);
+  return certificate;
 }
 
 // libcrypto's own way, for the algorithm identifiers: those of a CRL cannot be reached otherwise.
@@ -90,20 +98,21 @@ void revoke(X509_CRL& crl, u32 serial, Seconds when) {
 }  // namespace
 
 Der make_certificate(const CertificateFields& fields, EVP_PKEY& key, EVP_PKEY& issuer_key) {
-  const Certificate certificate(required(X509_new()));
-  X509* const x509 = certificate.get();
-  require(X509_set_version(x509, version_3) == 1);
-  require(X509_set_serialNumber(x509, asn1_integer(fields.serial).get()) == 1);
-  require(X509_set_subject_name(x509, amd_name(fields.subject).get()) == 1);
-  require(X509_set_issuer_name(x509, amd_name(fields.issuer).get()) == 1);
-  require(X509_set1_notBefore(x509, asn1_time(fields.from).get()) == 1);
-  require(X509_set1_notAfter(x509, asn1_time(fields.until).get()) == 1);
-  require(X509_set_pubkey(x509, &key) == 1);
-  for (const Extension& extension : fields.extensions) {
-    require(X509_add_ext(x509, extension.get(), -1) == 1);
-  }
-  sign(*certificate, fields.trailer, issuer_key);
+  const Certificate certificate = unsigned_certificate(fields, key);
+  const ASN1_BIT_STRING* signature = nullptr;
+  const X509_ALGOR* algorithm = nullptr;
+  X509_get0_signature(&signature, &algorithm, certificate.get());
+  set_algorithm(algorithm, fields.trailer);
+  set_signature(signature, sign_pss(issuer_key, encode_tbs(*certificate, i2d_re_X509_tbs)));
   return to_der(*certificate, i2d_X509);
+}
+
+Der make_tbs_certificate(const CertificateFields& fields, EVP_PKEY& key) {
+  return encode_tbs(*unsigned_certificate(fields, key), i2d_re_X509_tbs);
+}
+
+Der tbs_of(X509& certificate) {
+  return encode_tbs(certificate, i2d_re_X509_tbs);
 }
 
 Der make_crl(const CrlFields& fields, EVP_PKEY& issuer_key) {

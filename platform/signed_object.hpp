@@ -21,6 +21,9 @@ struct CertificateFields {
 };
 // key: the subject's; public half enough.
 Der make_certificate(const CertificateFields& fields, EVP_PKEY& key, EVP_PKEY& issuer_key);
+// The part of it that is signed.
+Der make_tbs_certificate(const CertificateFields& fields, EVP_PKEY& key);
+Der tbs_of(X509& certificate);
 
 struct CrlFields {
   std::string issuer;
