@@ -67,6 +67,9 @@ Result<void, std::string> Observation::open(const RunOptions& options) {
 
 void Observation::attach(machine::Machine& machine) {
   moments_.attach(machine);
+  if (stats_) {
+    machine.core(0).count_memory_operands();
+  }
   explainer_.set_evidence({&moments_, &machine.rmp(), [&machine]() -> const cpu::Denial& {
                              return machine.core(0).mmu().last_denial();
                            }});
@@ -91,6 +94,7 @@ observe::Totals Observation::totals(machine::Machine& machine, const HostTimes& 
   totals.instructions = processor.retired();
   totals.blocks_built = counters.blocks_built;
   totals.block_lookups = counters.lookups;
+  totals.memory_operands = counters.memory_operands;
   totals.tlb_fills = counters.tlb_fills;
   totals.tlb_flushes = counters.tlb_flushes;
   totals.code_invalidations = counters.code_invalidations;
@@ -104,9 +108,13 @@ observe::Totals Observation::totals(machine::Machine& machine, const HostTimes& 
   return totals;
 }
 
-Result<void, std::string> Observation::finish(machine::Machine& machine, const HostTimes& times) {
+Result<void, std::string> Observation::finish(machine::Machine& machine,
+                                              const kvm::DirectMapReport& direct_map,
+                                              const HostTimes& times) {
   if (stats_) {
-    const std::string json = statistics_.json(totals(machine, times));
+    observe::Totals sums = totals(machine, times);
+    sums.direct_map = direct_map;
+    const std::string json = statistics_.json(sums);
     std::fwrite(json.data(), 1, json.size(), stats_.get());
     if (std::fflush(stats_.get()) != 0 || std::ferror(stats_.get()) != 0) {
       return fail_errno(stats_name_);

@@ -45,7 +45,8 @@ class Observation {
   std::string explanations() const;
   // Writes the statistics; one line if a file could not be written. Events may still come: the
   // trace stays open.
-  Result<void, std::string> finish(machine::Machine& machine, const HostTimes& times);
+  Result<void, std::string> finish(machine::Machine& machine,
+                                   const kvm::DirectMapReport& direct_map, const HostTimes& times);
 
  private:
   class LaunchWatch final : public observe::Listener {

@@ -25,6 +25,20 @@ std::optional<u16> parse_port(const std::string& text) {
   return fits ? std::optional(static_cast<u16>(*port)) : std::nullopt;
 }
 
+std::optional<kvm::DirectMapPolicy> parse_direct_map(const std::string& text) {
+  if (text == "split-on-assign") {
+    return kvm::DirectMapPolicy::split_on_assign;
+  }
+  if (text == "split-on-small-assign") {
+    return kvm::DirectMapPolicy::split_on_small_assign;
+  }
+  if (text == "split-on-fault") {
+    return kvm::DirectMapPolicy::split_on_fault;
+  }
+  return text == "unmap-on-assign" ? std::optional(kvm::DirectMapPolicy::unmap_on_assign)
+                                   : std::nullopt;
+}
+
 void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--kernel", options.kernel,
                  "bzImage, ELF64 or Multiboot image; without it the built-in sample guest runs")
@@ -48,6 +62,9 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   add_platform_options(run, options);
   add(run, "--debug-exit", options.debug_exit_port, parse_port,
       "port of isa-debug-exit, default 0xf4", "PORT or none");
+  add(run, "--host-direct-map", options.direct_map, parse_direct_map,
+      "how the host keeps its direct map off guest pages, default split-on-small-assign",
+      "split-on-assign|split-on-small-assign|split-on-fault|unmap-on-assign");
   run.add_flag("--quiet", options.quiet, "no line about the launch");
 }
 

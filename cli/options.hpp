@@ -13,6 +13,7 @@
 #include "cli/measure_options.hpp"
 #include "cli/platform_options.hpp"
 #include "cli/run_platform.hpp"
+#include "hypervisor/kvm/kvm.hpp"
 #include "image/launch_plan.hpp"
 
 namespace softsnp::cli {
@@ -25,6 +26,7 @@ struct RunOptions : GuestOptions, PlatformOptions {
   std::string trace;
   std::string stats;
   u16 debug_exit_port = boot::platform::debug_exit_port;  // 0 = none
+  kvm::DirectMapPolicy direct_map = kvm::DirectMapPolicy::split_on_small_assign;
   bool quiet = false;
 };
 

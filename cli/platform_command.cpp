@@ -1,7 +1,6 @@
 #include "cli/platform_command.hpp"
 
 #include <fmt/format.h>
-#include <openssl/rand.h>
 
 #include <cstdio>
 #include <ctime>
@@ -61,8 +60,7 @@ Settings settings_from(const PlatformInitOptions& options) {
     return Failure{taken.error()};
   }
   if (options.chip_id.empty()) {
-    const usize bytes = platform::hardware_id_bytes(options.product);
-    platform::require(RAND_bytes(settings.chip_id.data(), static_cast<int>(bytes)) == 1);
+    settings.chip_id = platform::random_chip_id(options.product);
   } else {
     const auto id = platform::parse_chip_id(options.chip_id, options.product);
     if (!id) {

@@ -67,7 +67,9 @@ class Run {
     RunOutcome end = run_guest();
     vmm_.reset();  // the VM's end belongs into the trace
     times_.total = HostClock::now() - start_;
-    if (const auto finished = observation_.finish(*machine_, times_); !finished) {
+    report_leaks();
+    if (const auto finished = observation_.finish(*machine_, kvm_->direct_map(), times_);
+        !finished) {
       say(finished.error());
     }
     return end;
@@ -76,6 +78,7 @@ class Run {
 
  private:
   Result<void, RunOutcome> prepare();
+  void report_leaks() const;
   void report_launch(const vmm::LaunchedVm& launched) const;
   RunOutcome run_guest();
 
@@ -105,7 +108,7 @@ Result<void, RunOutcome> Run::prepare() {
   if (!options_.stats.empty()) {
     timed_port_.emplace(machine_->port(), times_.port);
   }
-  kvm_ = kvm::make_kvm(timed_port_ ? *timed_port_ : machine_->port());
+  kvm_ = kvm::make_kvm(timed_port_ ? *timed_port_ : machine_->port(), {options_.direct_map});
   if (const auto told = tell_firmware(*kvm_, *platform); !told) {
     return bad_input(told.error());
   }
@@ -138,6 +141,14 @@ void Run::report_launch(const vmm::LaunchedVm& launched) const {
                   options_.memory >> 20,
                   snp ? "digest " + observation_.launch_digest() + ", " : std::string(),
                   times_.launch.count()));
+}
+
+// Linux prints them, too: memory that the host has lost until the next reset.
+void Run::report_leaks() const {
+  for (const auto& [page, size] : kvm_->leaked_pages()) {
+    say(fmt::format("leaked: the {} KiB at sPA {:#x} could not be taken back", bytes(size) >> 10,
+                    page.value()));
+  }
 }
 
 // The terminal is raw, and the signals are ours, only while the guest runs.

@@ -61,8 +61,8 @@ Result<void, HostFault> Port::store(SystemPhysical at, std::span<const u8> from,
   return {};
 }
 
-Result<void, HostFault> Port::clear_page(SystemPhysical page) {
-  if (auto allowed = check_store(page.page(), page_size, PageSize::size_4k); !allowed) {
+Result<void, HostFault> Port::clear_page(SystemPhysical page, PageSize mapping_size) {
+  if (auto allowed = check_store(page.page(), page_size, mapping_size); !allowed) {
     return allowed;
   }
   package_.dram.release_frame(page.page());

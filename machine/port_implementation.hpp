@@ -17,7 +17,7 @@ class Port final : public HostPort {
   Result<void, HostFault> load(SystemPhysical at, std::span<u8> to) override;
   Result<void, HostFault> store(SystemPhysical at, std::span<const u8> from,
                                 PageSize mapping_size) override;
-  Result<void, HostFault> clear_page(SystemPhysical page) override;
+  Result<void, HostFault> clear_page(SystemPhysical page, PageSize mapping_size) override;
 
   Result<snp::RmpResult, HostException> rmpupdate(SystemPhysical page,
                                                   const snp::RmpUpdate& value) override;

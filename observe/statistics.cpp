@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace softsnp::observe {
@@ -15,6 +16,19 @@ Json by_code(const std::map<u64, u64>& counts) {
     out[fmt::format("{:#x}", code)] = count;
   }
   return out;
+}
+
+Json direct_map_json(const kvm::DirectMapReport& report) {
+  const auto& counters = report.counters;
+  const auto& census = report.census;
+  return {{"splits", {{"1g", counters.splits_of_1g}, {"2m", counters.splits_of_2m}}},
+          {"joins", {{"1g", counters.joins_to_1g}, {"2m", counters.joins_to_2m}}},
+          {"faults", {{"taken", counters.faults}, {"resolved", counters.faults_resolved}}},
+          {"stores", counters.stores},
+          {"tlb_misses", counters.tlb_misses},
+          {"mappings", {{"1g", census.huge}, {"2m", census.large}, {"4k", census.small}}},
+          {"unmapped_pages", census.unmapped_pages},
+          {"assigned_pages", report.assigned_pages}};
 }
 
 }  // namespace
@@ -40,7 +54,10 @@ std::string Statistics::json(const Totals& t) const {
                    {"lookups", t.block_lookups},
                    {"hits", t.block_lookups - t.blocks_built},
                    {"code_invalidations", t.code_invalidations}};
-  out["tlb"] = {{"fills", t.tlb_fills}, {"flushes", t.tlb_flushes}};
+  out["tlb"] = {{"lookups", t.memory_operands},
+                {"hits", t.memory_operands - std::min(t.memory_operands, t.tlb_fills)},
+                {"fills", t.tlb_fills},
+                {"flushes", t.tlb_flushes}};
   out["form_conversions"] = t.form_conversions;
   out["seconds"] = {{"total", t.seconds_total},
                     {"launch", t.seconds_launch},
@@ -66,6 +83,7 @@ std::string Statistics::json(const Totals& t) const {
   out["rmp_instructions"] = rmp_instructions_;
   out["psp_commands"] = psp_commands_;
   out["host_rmp_faults"] = host_rmp_faults_;
+  out["direct_map"] = direct_map_json(t.direct_map);
   return out.dump(2) + "\n";
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "hypervisor/kvm/kvm.hpp"
 #include "observe/listener.hpp"
 
 namespace softsnp::observe {
@@ -14,7 +15,8 @@ struct Totals {
   u64 virtual_time = 0;
   u64 instructions = 0;
   u64 blocks_built = 0;
-  u64 block_lookups = 0;  // jump-cache and link misses; all but blocks_built hit the block cache
+  u64 block_lookups = 0;    // jump-cache and link misses; all but blocks_built hit the block cache
+  u64 memory_operands = 0;  // each asks the TLB once; all but tlb_fills hit it
   u64 tlb_fills = 0;
   u64 tlb_flushes = 0;
   u64 code_invalidations = 0;
@@ -24,6 +26,7 @@ struct Totals {
   double seconds_total = 0, seconds_launch = 0, seconds_guest = 0;
   double seconds_processor = 0, seconds_firmware = 0;
   u64 resident_bytes = 0;
+  kvm::DirectMapReport direct_map;
 };
 
 class Statistics final : public Listener {

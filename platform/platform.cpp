@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "platform/product.hpp"
 #include "platform/profile.hpp"
 
 namespace softsnp::platform {
@@ -53,6 +54,12 @@ Secrets random_secrets() {
   random_bytes(secrets.chip);
   random_bytes(secrets.hashstick);
   return secrets;
+}
+
+psp::ChipId random_chip_id(psp::Product product) {
+  psp::ChipId id{};
+  random_bytes(std::span(id).first(hardware_id_bytes(product)));
+  return id;
 }
 
 Platform make_platform(const Settings& settings, const Secrets& secrets, RootKeys keys) {

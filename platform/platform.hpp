@@ -18,6 +18,7 @@ struct Secrets {
   psp::VlekHashstick hashstick{};
 };
 Secrets random_secrets();
+psp::ChipId random_chip_id(psp::Product product);
 
 struct Certificates {
   Der ark, ask, asvk;

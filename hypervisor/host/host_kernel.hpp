@@ -11,8 +11,12 @@
 namespace softsnp::host {
 
 struct HostKernel {
-  explicit HostKernel(machine::HostPort& port)
-      : memory(port), psp(memory), rmp(memory, psp), platform(memory, psp), asids(port, platform),
+  explicit HostKernel(machine::HostPort& port, const DirectMapConfig& direct_map = {})
+      : memory(port, direct_map),
+        psp(memory),
+        rmp(memory, psp),
+        platform(memory, psp),
+        asids(port, platform),
         sev(memory, psp, platform) {}
   HostKernel(const HostKernel&) = delete;
   HostKernel& operator=(const HostKernel&) = delete;

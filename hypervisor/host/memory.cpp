@@ -20,7 +20,8 @@ PageAllocator make_allocator(const machine::HostPort& port) {
 
 }  // namespace
 
-HostMemory::HostMemory(machine::HostPort& port) : port_(port), allocator_(make_allocator(port)) {}
+HostMemory::HostMemory(machine::HostPort& port, const DirectMapConfig& direct_map)
+    : port_(port), allocator_(make_allocator(port)), direct_map_(port, allocator_, direct_map) {}
 
 std::optional<SystemPhysical> HostMemory::allocate(PageSize size) {
   return allocator_.allocate(size);
@@ -39,7 +40,7 @@ std::optional<SystemPhysical> HostMemory::allocate_contiguous(unsigned pages) {
 
 void HostMemory::release(SystemPhysical page, PageSize size) {
   for (u64 offset = 0; offset < bytes(size); offset += page_size) {
-    if (port_.clear_page(page + offset)) {
+    if (clear_page(page + offset)) {
       allocator_.release(page + offset, PageSize::size_4k);
     } else {
       leak(page + offset, PageSize::size_4k);
@@ -47,22 +48,14 @@ void HostMemory::release(SystemPhysical page, PageSize size) {
   }
 }
 
-Result<void, machine::HostFault> HostMemory::load(SystemPhysical at, std::span<u8> to) {
-  return port_.load(at, to);
-}
-
-Result<void, machine::HostFault> HostMemory::store(SystemPhysical at, std::span<const u8> from) {
-  return port_.store(at, from);
-}
-
 void HostMemory::load_own(SystemPhysical at, std::span<u8> to) {
-  if (!port_.load(at, to)) {
+  if (!load(at, to)) {
     broken_invariant("a load from a page of the host kernel faulted");
   }
 }
 
 void HostMemory::store_own(SystemPhysical at, std::span<const u8> from) {
-  if (!port_.store(at, from)) {
+  if (!store(at, from)) {
     broken_invariant("a store to a page of the host kernel faulted");
   }
 }

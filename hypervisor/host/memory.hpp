@@ -9,8 +9,8 @@
 
 #include "arch/address.hpp"
 #include "base/result.hpp"
+#include "hypervisor/host/direct_map.hpp"
 #include "hypervisor/host/error.hpp"
-#include "hypervisor/host/page_allocator.hpp"
 #include "machine/port/host_port.hpp"
 
 namespace softsnp::host {
@@ -23,7 +23,7 @@ class HostMemory {
     PageSize size = PageSize::size_4k;
   };
 
-  explicit HostMemory(machine::HostPort& port);
+  explicit HostMemory(machine::HostPort& port, const DirectMapConfig& direct_map = {});
 
   // Zero-filled. nullopt: no memory.
   std::optional<SystemPhysical> allocate(PageSize size);
@@ -33,8 +33,16 @@ class HostMemory {
   void release(SystemPhysical page, PageSize size);
   void leak(SystemPhysical page, PageSize size) { leaked_.push_back({page, size}); }
 
-  Result<void, machine::HostFault> load(SystemPhysical at, std::span<u8> to);
-  Result<void, machine::HostFault> store(SystemPhysical at, std::span<const u8> from);
+  // All of them through the direct map, whose word on faults they return.
+  Result<void, machine::HostFault> load(SystemPhysical at, std::span<u8> to) {
+    return direct_map_.load(at, to);
+  }
+  Result<void, machine::HostFault> store(SystemPhysical at, std::span<const u8> from) {
+    return direct_map_.store(at, from);
+  }
+  Result<void, machine::HostFault> clear_page(SystemPhysical page) {
+    return direct_map_.clear_page(page);
+  }
   // For pages of our own that no guest can have: a fault is a broken invariant.
   void load_own(SystemPhysical at, std::span<u8> to);
   void store_own(SystemPhysical at, std::span<const u8> from);
@@ -51,12 +59,15 @@ class HostMemory {
   }
 
   machine::HostPort& port() { return port_; }
+  DirectMap& direct_map() { return direct_map_; }
+  const DirectMap& direct_map() const { return direct_map_; }
   const std::vector<LeakedPage>& leaked() const { return leaked_; }
   u64 free_pages() const { return allocator_.free_pages(); }
 
  private:
   machine::HostPort& port_;
   PageAllocator allocator_;
+  DirectMap direct_map_;
   std::vector<LeakedPage> leaked_;
 };
 

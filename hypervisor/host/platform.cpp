@@ -107,7 +107,7 @@ Result<void, Error> Platform::place_rmp() {
     return written;
   }
   for (u64 offset = 0; offset < area.size; offset += page_size) {
-    if (!memory_.port().clear_page(area.base + offset)) {
+    if (!memory_.clear_page(area.base + offset)) {
       return Failure{Error{EFAULT, 0, "the RMP's memory cannot be written"}};
     }
   }

@@ -25,6 +25,17 @@ bool worth_retrying(snp::RmpResult result) {
 
 Result<void, Error> Rmp::update(SystemPhysical page, const snp::RmpUpdate& value,
                                 const char* what) {
+  const auto size = static_cast<PageSize>(value.page_size);
+  DirectMap& direct_map = memory_.direct_map();
+  const bool was_assigned = direct_map.is_assigned(page);
+  direct_map.before_update(page, size, value.assigned != 0);
+  auto done = execute(page, value, what);
+  direct_map.after_update(page, size, done ? value.assigned != 0 : was_assigned);
+  return done;
+}
+
+Result<void, Error> Rmp::execute(SystemPhysical page, const snp::RmpUpdate& value,
+                                 const char* what) {
   snp::RmpResult last = snp::RmpResult::success;
   for (int attempt = 0; attempt < max_attempts; ++attempt) {
     const auto result = memory_.port().rmpupdate(page, value);

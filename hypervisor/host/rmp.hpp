@@ -33,7 +33,9 @@ class Rmp {
   void release_firmware(SystemPhysical page);
 
  private:
+  // RMPUPDATE, with the direct map told before and after.
   Result<void, Error> update(SystemPhysical page, const snp::RmpUpdate& value, const char* what);
+  Result<void, Error> execute(SystemPhysical page, const snp::RmpUpdate& value, const char* what);
 
   HostMemory& memory_;
   PspMailbox& psp_;

@@ -135,7 +135,8 @@ Result<void, Error> as_ours(const Result<void, host::Error>& result) {
 
 class KvmImpl final : public Kvm {
  public:
-  explicit KvmImpl(machine::HostPort& port) : host_(port) {}
+  KvmImpl(machine::HostPort& port, const host::DirectMapConfig& direct_map)
+      : host_(port, direct_map) {}
 
   Result<std::unique_ptr<Vm>, Error> create_vm(const VmConfig& config) override;
   std::vector<CpuidEntry> supported_cpuid(VmType type) const override {
@@ -147,6 +148,17 @@ class KvmImpl final : public Kvm {
   }
   Result<void, Error> snp_vlek_load(const psp::WrappedVlek& wrapped) override {
     return as_ours(host_.sev.snp_vlek_load(wrapped));
+  }
+  DirectMapReport direct_map() const override {
+    const host::DirectMap& map = host_.memory.direct_map();
+    return {map.counters(), map.census(), map.assigned_pages()};
+  }
+  std::vector<LeakedPage> leaked_pages() const override {
+    std::vector<LeakedPage> pages;
+    for (const auto& leaked : host_.memory.leaked()) {
+      pages.push_back({leaked.page, leaked.size});
+    }
+    return pages;
   }
 
  private:
@@ -192,8 +204,8 @@ Result<std::unique_ptr<Vm>, Error> KvmImpl::create_vm(const VmConfig& config) {
 
 }  // namespace
 
-std::unique_ptr<Kvm> make_kvm(machine::HostPort& port) {
-  return std::make_unique<KvmImpl>(port);
+std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const host::DirectMapConfig& direct_map) {
+  return std::make_unique<KvmImpl>(port, direct_map);
 }
 
 }  // namespace softsnp::kvm

@@ -13,6 +13,7 @@
 #include "arch/psp/platform_buffers.hpp"
 #include "arch/svm/vmsa.hpp"
 #include "base/result.hpp"
+#include "hypervisor/host/direct_map_policy.hpp"
 #include "hypervisor/kvm/events.hpp"
 #include "hypervisor/kvm/exits.hpp"
 
@@ -142,6 +143,16 @@ struct VmConfig {
   Observer* observer = nullptr;  // may be null; outlives the Vm
 };
 
+using host::DirectMapConfig;
+using host::DirectMapPolicy;
+
+// The host kernel's direct map as a whole.
+struct DirectMapReport {
+  host::DirectMapCounters counters;
+  host::DirectMapCensus census;
+  u64 assigned_pages = 0;  // 4 KiB pages that the host has in the RMP
+};
+
 // The host kernel: owns host memory management and the VMs. Initialises the platform (SNP_INIT_EX
 // with all that Linux does before it) on first need of an SNP VM.
 class Kvm {
@@ -154,9 +165,16 @@ class Kvm {
   virtual Result<void, Error> snp_commit() = 0;
   virtual Result<void, Error> snp_set_config(const psp::SnpConfig& config) = 0;
   virtual Result<void, Error> snp_vlek_load(const psp::WrappedVlek& wrapped) = 0;
+  virtual DirectMapReport direct_map() const = 0;
+  // Pages that could not be taken back from the RMP (Linux: snp_leak_pages).
+  struct LeakedPage {
+    SystemPhysical page;
+    PageSize size = PageSize::size_4k;
+  };
+  virtual std::vector<LeakedPage> leaked_pages() const = 0;
 };
 
 // port must outlive the result.
-std::unique_ptr<Kvm> make_kvm(machine::HostPort& port);
+std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const DirectMapConfig& direct_map = {});
 
 }  // namespace softsnp::kvm

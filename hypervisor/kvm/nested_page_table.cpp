@@ -58,7 +58,7 @@ std::optional<SystemPhysical> NestedPageTable::new_table() {
 }
 
 void NestedPageTable::recycle(SystemPhysical table) {
-  if (!memory_.port().clear_page(table)) {
+  if (!memory_.clear_page(table)) {
     host::broken_invariant("a nested page table cannot be cleared");
   }
   spare_.push_back(table);

@@ -37,6 +37,9 @@ void BlockBuilder::add(Draft& draft, const Op& op, const OpInfo& info, bool may_
     draft.bytes += info.length;
     return;
   }
+  if (count_memory_operands_) {
+    draft.ops[0].imm += info.memory_operands;
+  }
   OpInfo& slot = draft.info[draft.count];
   draft.ops[draft.count] = op;
   slot = info;
@@ -45,6 +48,17 @@ void BlockBuilder::add(Draft& draft, const Op& op, const OpInfo& info, bool may_
   ++draft.count;
   ++draft.instructions;
   draft.bytes += info.length;
+}
+
+void BlockBuilder::open(Draft& draft) const {
+  draft.count = draft.instructions = draft.bytes = 0;
+  draft.closed = draft.crosses = false;
+  if (count_memory_operands_) {
+    draft.ops[0] = {};
+    draft.ops[0].fn = &op_count_memory_operands;
+    draft.info[0] = {};
+    draft.count = 1;
+  }
 }
 
 // The first instruction reaches into the next page: a block of its own.
@@ -70,8 +84,7 @@ bool BlockBuilder::draft_crossing(Core& core, const u8* bytes, u32 size, Draft& 
 }
 
 bool BlockBuilder::draft(Core& core, u32 limit, Draft& out) {
-  out.count = out.instructions = out.bytes = 0;
-  out.closed = out.crosses = false;
+  open(out);
   const u64 first_rip = out.first_rip = core.state.rip;
   const u8* bytes = mmu_.fetch(core, linear_of(core, first_rip), out.start);
   if (bytes == nullptr) {
@@ -86,13 +99,13 @@ bool BlockBuilder::draft(Core& core, u32 limit, Draft& out) {
     const u32 left = std::min(room - out.bytes, max_instruction_bytes);
     const DecodeStatus status = decoder_.decode(bytes + out.bytes, left, rip, mode, op, info);
     if (status == DecodeStatus::truncated) {
-      if (out.count != 0) {
+      if (out.instructions != 0) {
         break;
       }
       return draft_crossing(core, bytes, left, out);
     }
     if (!within_limit(core, rip, info.length)) {
-      if (out.count != 0) {
+      if (out.instructions != 0) {
         break;
       }
       core.fault = {FaultKind::exception, static_cast<u8>(x86::Vector::gp), true, 0, 0, 0};

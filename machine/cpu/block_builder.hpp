@@ -19,10 +19,15 @@ class BlockBuilder {
   // cached and lives until the next call.
   Block* step_at(Core& core, u32 limit);
 
+  // Blocks built from now on count the memory operands of their instructions (--stats). Off, it
+  // costs nothing: blocks have no op for it.
+  void count_memory_operands(bool wanted) { count_memory_operands_ = wanted; }
+
  private:
+  static constexpr u32 max_ops = max_instructions + 2;  // with the opening and the closing op
   struct Draft {
-    Op ops[max_instructions + 1];
-    OpInfo info[max_instructions + 1];
+    Op ops[max_ops];
+    OpInfo info[max_ops];
     u64 first_rip = 0;
     u32 count = 0;         // ops
     u32 instructions = 0;  // instructions in them
@@ -31,6 +36,7 @@ class BlockBuilder {
     bool crosses = false;
     SystemPhysical start, second_page;
   };
+  void open(Draft& draft) const;
   bool draft(Core& core, u32 limit, Draft& out);
   bool draft_crossing(Core& core, const u8* bytes, u32 size, Draft& out);
   bool within_limit(Core& core, u64 rip, u32 length) const;
@@ -42,8 +48,9 @@ class BlockBuilder {
   Decoder decoder_;
   Draft draft_;
   Block step_;
-  Op step_ops_[max_instructions + 1];
-  OpInfo step_info_[max_instructions + 1];
+  Op step_ops_[max_ops];
+  OpInfo step_info_[max_ops];
+  bool count_memory_operands_ = false;
 };
 
 }  // namespace softsnp::cpu

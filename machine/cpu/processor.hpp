@@ -22,6 +22,9 @@ class Processor {
   // max_instructions have retired (exactly; a guest that masks it goes on).
   Result<void, x86::Vector> vmrun(SystemPhysical vmcb, u64 max_instructions);
 
+  // Counters::memory_operands is kept from now on; to be said before the first vmrun.
+  void count_memory_operands() { builder_.count_memory_operands(true); }
+
   Svm& svm() { return svm_; }
   Core& core() { return *core_; }
   const Core& core() const { return *core_; }

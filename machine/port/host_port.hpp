@@ -56,7 +56,8 @@ class HostPort {
   virtual Result<void, HostFault> store(SystemPhysical at, std::span<const u8> from,
                                         PageSize mapping_size = PageSize::size_4k) = 0;
   // A store of zeros to one 4 KiB page, checked alike. The host's memory behind it is released.
-  virtual Result<void, HostFault> clear_page(SystemPhysical page) = 0;
+  virtual Result<void, HostFault> clear_page(SystemPhysical page,
+                                             PageSize mapping_size = PageSize::size_4k) = 0;
 
   virtual Result<snp::RmpResult, HostException> rmpupdate(SystemPhysical page,
                                                           const snp::RmpUpdate& value) = 0;

@@ -20,8 +20,8 @@ class WrappedPort : public HostPort {
                                 PageSize mapping_size) override {
     return inner_.store(at, from, mapping_size);
   }
-  Result<void, HostFault> clear_page(SystemPhysical page) override {
-    return inner_.clear_page(page);
+  Result<void, HostFault> clear_page(SystemPhysical page, PageSize mapping_size) override {
+    return inner_.clear_page(page, mapping_size);
   }
   Result<snp::RmpResult, HostException> rmpupdate(SystemPhysical page,
                                                   const snp::RmpUpdate& value) override {

@@ -82,6 +82,8 @@ TEST(Options, Everything) {
                               "milan",
                               "--debug-exit",
                               "0x501",
+                              "--host-direct-map",
+                              "unmap-on-assign",
                               "--quiet"});
   ASSERT_TRUE(options.ok()) << options.error().text;
   EXPECT_EQ(options->kernel, "k");
@@ -96,6 +98,7 @@ TEST(Options, Everything) {
   EXPECT_EQ(options->stats, "s");
   EXPECT_EQ(options->product, psp::Product::milan);
   EXPECT_EQ(options->debug_exit_port, 0x501);
+  EXPECT_EQ(options->direct_map, kvm::DirectMapPolicy::unmap_on_assign);
   EXPECT_TRUE(options->quiet);
 }
 
@@ -160,6 +163,7 @@ TEST(Options, BadUsageIsOneLineWithStatusTwo) {
       {"run", "--policy", "none"},
       {"run", "--mode", "sev"},
       {"run", "--product", "naples"},
+      {"run", "--host-direct-map", "split"},
       {"run", "--timeout", "-1"},
       {"run", "--seed", "1x"},
       {"run", "--debug-exit", "70000"},

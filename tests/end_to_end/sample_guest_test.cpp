@@ -66,6 +66,22 @@ TEST(SampleGuest, ProgramAloneRunsIt) {
   EXPECT_NE(result.err.find("SEV-SNP guest"), std::string::npos) << result.err;
 }
 
+// The guest converts pages both ways; at its end the host's direct map is as it was.
+TEST(SampleGuest, RunsUnderEachPolicyOfTheDirectMap) {
+  for (const char* policy :
+       {"split-on-assign", "split-on-small-assign", "split-on-fault", "unmap-on-assign"}) {
+    const TemporaryFile stats("");
+    const ProgramResult result =
+        run_program({"run", "--host-direct-map", policy, "--stats", stats.path()});
+    EXPECT_EQ(result.status, 0) << policy << result.err;
+    EXPECT_EQ(result.err.find("leaked"), std::string::npos) << result.err;
+    const std::string text = contents_of(stats.path());
+    EXPECT_NE(text.find("\"assigned_pages\": 0"), std::string::npos) << text;
+    EXPECT_NE(text.find("\"unmapped_pages\": 0"), std::string::npos) << text;
+    EXPECT_NE(text.find("\"4k\": 0"), std::string::npos) << text;
+  }
+}
+
 TEST(SampleGuest, ProgramReportsTermination) {
   const ProgramResult result = run_program({"run", "--append", "case=terminate"});
   EXPECT_EQ(result.status, 3) << result.err;

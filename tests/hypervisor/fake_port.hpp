@@ -59,12 +59,12 @@ class FakePort final : public machine::HostPort {
     return {};
   }
   Result<void, machine::HostFault> store(SystemPhysical at, std::span<const u8> from,
-                                         PageSize) override {
+                                         PageSize mapping_size) override {
     if (at.value() + from.size() > dram_) {
       return Failure{machine::HostFault{0, at}};
     }
     for (usize i = 0; i < from.size(); i += 4096) {
-      if (entry(at + i).assigned != 0) {
+      if (!host_owned(at + i, mapping_size)) {
         ++host_faults;
         return Failure{machine::HostFault{0x80000003, at}};
       }
@@ -76,8 +76,8 @@ class FakePort final : public machine::HostPort {
     }
     return {};
   }
-  Result<void, machine::HostFault> clear_page(SystemPhysical page) override {
-    if (entry(page).assigned != 0) {
+  Result<void, machine::HostFault> clear_page(SystemPhysical page, PageSize mapping_size) override {
+    if (!host_owned(page, mapping_size)) {
       ++host_faults;
       return Failure{machine::HostFault{0x80000003, page}};
     }
@@ -178,6 +178,9 @@ class FakePort final : public machine::HostPort {
     (void)load(buffer, bytes).ok();
     psp_calls.push_back({command, bytes});
     log.push_back(psp::name(command));
+    if (during_psp) {
+      during_psp(psp_calls.back());
+    }
     if (const auto forced = psp_status.find(command); forced != psp_status.end()) {
       return psp::number(forced->second);
     }
@@ -197,6 +200,14 @@ class FakePort final : public machine::HostPort {
     const auto found = rmp.find(page.page_number());
     return found == rmp.end() ? snp::RmpUpdate{} : found->second;
   }
+  // A store to the page through a mapping of that size passes the RMP.
+  bool host_owned(SystemPhysical at, PageSize mapping_size) const {
+    if (mapping_size == PageSize::size_4k) {
+      return entry(at).assigned == 0;
+    }
+    const auto first = rmp.lower_bound(at.large_page().page_number());
+    return first == rmp.end() || first->first >= at.large_page().page_number() + 512;
+  }
   usize touched_pages() const { return pages_.size(); }
   usize count(psp::Command command) const {
     usize n = 0;
@@ -210,6 +221,7 @@ class FakePort final : public machine::HostPort {
   std::map<std::pair<unsigned, u32>, u64> msrs;
   std::map<psp::Command, psp::Status> psp_status;
   std::vector<PspCall> psp_calls;
+  std::function<void(const PspCall&)> during_psp;
   std::vector<std::string> log;
   std::deque<Step> script;
   machine::CoreRegisters registers;

@@ -123,8 +123,12 @@ class FakeVm final : public kvm::Vm {
     }
     return {};
   }
-  Result<void, kvm::Error> launch_finish(const kvm::LaunchFinish&) override {
+  Result<void, kvm::Error> launch_finish(const kvm::LaunchFinish& given) override {
     calls.push_back("finish");
+    finish = given;
+    if (finish_error.number != 0) {
+      return Failure{finish_error};
+    }
     return {};
   }
   Result<kvm::Vcpu*, kvm::Error> create_vcpu(u32) override {
@@ -156,6 +160,8 @@ class FakeVm final : public kvm::Vm {
   std::map<u64, std::vector<u8>> written;
   int conversion_error = 0;
   kvm::Error start_error;
+  kvm::LaunchFinish finish;
+  kvm::Error finish_error;
   std::vector<u8> accepted_cpuid_page;
   u64 policy = 0;
 };
@@ -169,6 +175,8 @@ class FakeKvm final : public kvm::Kvm {
     return std::unique_ptr<kvm::Vm>(std::move(prepared_));
   }
   std::vector<kvm::CpuidEntry> supported_cpuid(kvm::VmType) const override { return cpuid; }
+  kvm::DirectMapReport direct_map() const override { return {}; }
+  std::vector<LeakedPage> leaked_pages() const override { return {}; }
   Result<void, kvm::Error> snp_commit() override { return {}; }
   Result<void, kvm::Error> snp_set_config(const psp::SnpConfig&) override { return {}; }
   Result<void, kvm::Error> snp_vlek_load(const psp::WrappedVlek&) override { return {}; }

@@ -1,5 +1,6 @@
 #include "machine/cpu/decode/operands.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -211,6 +212,24 @@ void fill_operands(const Instruction& in, u64 rip, bool code64, Op& op) {
   }
 }
 
+namespace {
+
+// Operands that are read or written, the stack's included: no LEA, and nothing that only hints.
+u8 memory_operands(const Instruction& in) {
+  const ZydisInstructionCategory category = in.zydis.meta.category;
+  if (category == ZYDIS_CATEGORY_NOP || category == ZYDIS_CATEGORY_WIDENOP ||
+      category == ZYDIS_CATEGORY_PREFETCH) {
+    return 0;
+  }
+  return static_cast<u8>(std::count_if(
+      in.operands, in.operands + in.zydis.operand_count, [](const ZydisDecodedOperand& operand) {
+        return operand.type == ZYDIS_OPERAND_TYPE_MEMORY &&
+               operand.mem.type == ZYDIS_MEMOP_TYPE_MEM && operand.actions != 0;
+      }));
+}
+
+}  // namespace
+
 void fill_info(const Instruction& in, const u8* bytes, OpInfo& info) {
   info = {};
   info.length = in.zydis.length;
@@ -222,6 +241,7 @@ void fill_info(const Instruction& in, const u8* bytes, OpInfo& info) {
                                   (repeat == Repeat::while_equal       ? prefix::rep
                                    : repeat == Repeat::while_not_equal ? prefix::repne
                                                                        : 0));
+  info.memory_operands = memory_operands(in);
   std::memcpy(info.bytes, bytes, info.length);
 }
 

@@ -78,6 +78,7 @@ class MemoryPort {
 
 struct Counters {
   u64 blocks_built = 0, lookups = 0, tlb_fills = 0, tlb_flushes = 0, code_invalidations = 0;
+  u64 memory_operands = 0;  // of the blocks entered; counted only if the block builder is told to
 };
 
 // Code mode, low byte of Core::context and part of a block's key.

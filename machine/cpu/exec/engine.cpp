@@ -79,6 +79,11 @@ const Op* op_too_long(Core& core, const Op* op) {
   return raise_error(core, op, x86::Vector::gp, 0);
 }
 
+const Op* op_count_memory_operands(Core& core, const Op* op) {
+  core.counters.memory_operands += op->imm;
+  return next(core, op);
+}
+
 const Op* op_fall_through(Core& core, const Op*) {
   return follow(core, core.block->end_rip, core.block->fall_through);
 }

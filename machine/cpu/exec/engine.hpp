@@ -52,6 +52,9 @@ const Op* op_system(Core& core, const Op* op);
 // Handler of encodings that raise #UD; of instructions longer than 15 bytes (#GP).
 const Op* op_undefined(Core& core, const Op* op);
 const Op* op_too_long(Core& core, const Op* op);
+// Opening op of a block where memory operands are counted: imm of them are in the block. Its OpInfo
+// counts as the first instruction.
+const Op* op_count_memory_operands(Core& core, const Op* op);
 // Closing op of a block that ends without a branch. Its OpInfo counts as the next instruction.
 const Op* op_fall_through(Core& core, const Op* op);
 // Handler put over the rest of a block whose code was overwritten while it runs.

@@ -42,6 +42,7 @@ struct OpInfo {
   u8 length;           // bytes of the instruction (of the last one if fused)
   u8 operand_bits;     // 8, 16, 32, 64
   u8 prefixes;         // Prefix bits
+  u8 memory_operands;  // explicit and implied; those of a repeated string instruction count once
   u8 bytes[15];        // the instruction as fetched (for VMCB instruction bytes and traces)
 };
 

@@ -83,9 +83,10 @@ TEST(HostMemory, ReleasedPagesAreClearedAndProtectedOnesLeak) {
   test::FakePort port(64 * mib);
   HostMemory memory(port);
   const auto page = memory.allocate(PageSize::size_4k);
+  const usize touched = port.touched_pages();  // tables of the direct map
   memory.store_value(*page, u64{0x1234});
   memory.release(*page, PageSize::size_4k);
-  EXPECT_EQ(port.touched_pages(), 0u);
+  EXPECT_EQ(port.touched_pages(), touched);
   ASSERT_EQ(memory.allocate(PageSize::size_4k), page);
   port.rmp[page->page_number()] = snp::RmpUpdate{0, 1, 0, 0, 0, 1};
   memory.release(*page, PageSize::size_4k);

@@ -45,6 +45,24 @@ TEST_F(DecoderTest, SnpInstructions) {
   EXPECT_EQ(info.length, 4);
 }
 
+TEST_F(DecoderTest, MemoryOperands) {
+  const auto count = [&](std::vector<u8> bytes) {
+    bytes.resize(15, 0x90);
+    decode(bytes);
+    return unsigned{info.memory_operands};
+  };
+  EXPECT_EQ(count({0x48, 0x89, 0xC8}), 0u);        // mov rax, rcx
+  EXPECT_EQ(count({0x48, 0x8B, 0x01}), 1u);        // mov rax, [rcx]
+  EXPECT_EQ(count({0x48, 0x01, 0x01}), 1u);        // add [rcx], rax
+  EXPECT_EQ(count({0x50}), 1u);                    // push rax
+  EXPECT_EQ(count({0xFF, 0x31}), 2u);              // push [rcx]
+  EXPECT_EQ(count({0xE8, 0, 0, 0, 0}), 1u);        // call
+  EXPECT_EQ(count({0xC3}), 1u);                    // ret
+  EXPECT_EQ(count({0x48, 0x8D, 0x04, 0x24}), 0u);  // lea rax, [rsp]
+  EXPECT_EQ(count({0x0F, 0x1F, 0x00}), 0u);        // nop [rax]
+  EXPECT_EQ(count({0xF3, 0xA4}), 2u);              // rep movsb
+}
+
 TEST_F(DecoderTest, SnpOpcodesWithoutPrefixAreOthers) {
   EXPECT_EQ(system({0x0F, 0x01, 0xFF}), SystemOp::tlbsync);
   EXPECT_EQ(system({0x0F, 0x01, 0xFE}), SystemOp::invlpgb);

@@ -46,6 +46,22 @@ struct Program {
 
 constexpr std::initializer_list<u8> iretq = {0x48, 0xCF};
 
+// add [rsp], eax; push rax; lea; nop [rax]; dec ecx; jnz back; hlt: two operands a round.
+TEST(Loop, MemoryOperandsAreCountedWhereAskedFor) {
+  const std::initializer_list<u8> code = {0xB9, 5,    0,    0,    0,    0x01, 0x04,
+                                          0x24, 0x50, 0x48, 0x8D, 0x04, 0x24, 0x0F,
+                                          0x1F, 0x00, 0xFF, 0xC9, 0x75, 0xF1, 0xF4};
+  Program counted(code);
+  counted.processor.count_memory_operands();
+  EXPECT_EQ(counted.run(), ExitCode::hlt);
+  EXPECT_EQ(counted.processor.core().counters.memory_operands, 10u);
+  Program plain(code);
+  EXPECT_EQ(plain.run(), ExitCode::hlt);
+  EXPECT_EQ(plain.processor.core().counters.memory_operands, 0u);
+  EXPECT_EQ(plain.bench.vmcb.rip, counted.bench.vmcb.rip);
+  EXPECT_EQ(plain.processor.retired(), counted.processor.retired());
+}
+
 TEST(Loop, StiHoldsInterruptsForOneInstruction) {
   Program p({0xFB, 0xFF, 0xC3, 0xFF, 0xC1, 0xF4});  // sti; inc ebx; inc ecx; hlt
   p.handler(0x30, iretq);
