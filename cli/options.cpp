@@ -13,6 +13,12 @@ std::optional<image::Mode> parse_mode(const std::string& text) {
   if (text == "snp") {
     return image::Mode::snp;
   }
+  if (text == "sev") {
+    return image::Mode::sev;
+  }
+  if (text == "sev-es") {
+    return image::Mode::sev_es;
+  }
   return text == "none" ? std::optional(image::Mode::plain) : std::nullopt;
 }
 
@@ -47,11 +53,12 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--append", options.append, "kernel command line")->type_name("STRING");
   add(run, "-m,--memory", options.memory, parse_size, "guest memory, default 512M",
       "SIZE such as 512M or 4G");
-  add(run, "--policy", options.policy, parse_hex, "guest policy, default 30000", "HEX");
+  add(run, "--policy", options.policy, parse_hex,
+      "guest policy, default 30000 for snp, 5 for sev-es, 1 for sev", "HEX");
   add(run, "--seed", options.seed, parse_number, "of all keys and random numbers, default 0",
       "NUMBER");
   add(run, "--mode", options.mode, parse_mode, "confidential guest or plain VM, default snp",
-      "snp|none");
+      "snp|sev-es|sev|none");
   add(run, "--timeout", options.timeout, parse_seconds, "ends the run after that much host time",
       "SECONDS");
   run.add_option("--trace", options.trace, "writes one JSON object a line for each event")

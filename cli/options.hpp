@@ -19,7 +19,7 @@
 namespace softsnp::cli {
 
 struct RunOptions : GuestOptions, PlatformOptions {
-  u64 policy = 0x30000;
+  std::optional<u64> policy;  // default: what the mode asks for
   u64 seed = 0;
   image::Mode mode = image::Mode::snp;
   std::optional<std::chrono::milliseconds> timeout;

@@ -1,6 +1,7 @@
 #include "cli/run_command.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -39,11 +40,40 @@ image::Inputs plan_inputs(const RunOptions& options, const GuestFiles& files, co
   return inputs;
 }
 
+// As QEMU has it: SMT and the reserved bit for SNP; no debugging, and ES where wanted, for the
+// others (firmware sheet 1.7, 7.2).
+u64 default_policy(image::Mode mode) {
+  switch (mode) {
+    case image::Mode::sev:
+      return 0x1;
+    case image::Mode::sev_es:
+      return 0x5;
+    case image::Mode::snp:
+    case image::Mode::plain:
+      break;
+  }
+  return 0x30000;
+}
+
+const char* guest_kind(image::Mode mode) {
+  switch (mode) {
+    case image::Mode::plain:
+      return "plain";
+    case image::Mode::sev:
+      return "SEV";
+    case image::Mode::sev_es:
+      return "SEV-ES";
+    case image::Mode::snp:
+      break;
+  }
+  return "SEV-SNP";
+}
+
 vmm::Config vmm_config(const RunOptions& options, const RunPlatform& platform) {
   vmm::Config config;
   config.finish = platform.finish;
   config.mode = options.mode;
-  config.policy = options.policy;
+  config.policy = options.policy.value_or(default_policy(options.mode));
   config.debug_exit_port = options.debug_exit_port;
   config.timeout = options.timeout;
   return config;
@@ -136,11 +166,16 @@ void Run::report_launch(const vmm::LaunchedVm& launched) const {
   if (options_.quiet) {
     return;
   }
-  const bool snp = options_.mode == image::Mode::snp;
-  say(fmt::format("{} guest, {} MiB, {}launched in {:.2f} s", snp ? "SEV-SNP" : "plain",
-                  options_.memory >> 20,
-                  snp ? "digest " + observation_.launch_digest() + ", " : std::string(),
-                  times_.launch.count()));
+  std::string identity;
+  if (options_.mode == image::Mode::snp) {
+    identity = "digest " + observation_.launch_digest() + ", ";
+  } else if (launched.measurement) {
+    identity =
+        fmt::format("measurement {:02x}, nonce {:02x}, ", fmt::join(launched.measurement->hmac, ""),
+                    fmt::join(launched.measurement->nonce, ""));
+  }
+  say(fmt::format("{} guest, {} MiB, {}launched in {:.2f} s", guest_kind(options_.mode),
+                  options_.memory >> 20, identity, times_.launch.count()));
 }
 
 // Linux prints them, too: memory that the host has lost until the next reset.

@@ -23,7 +23,7 @@ Result<void, ImageError> check(const Inputs& inputs) {
   if (inputs.vcpu_count == 0 || inputs.vcpu_count > maximum_vcpus) {
     return fail("vcpus", "count", "expected 1 to " + std::to_string(maximum_vcpus));
   }
-  if (inputs.mode == Mode::snp && (inputs.c_bit < 32 || inputs.c_bit > 51)) {
+  if (is_encrypted(inputs.mode) && (inputs.c_bit < 32 || inputs.c_bit > 51)) {
     return fail("c-bit", "position", "expected 32 to 51, got " + std::to_string(inputs.c_bit));
   }
   if (inputs.cpuid.size() > psp::CpuidPage::max_count) {

@@ -45,8 +45,11 @@ svm::Vmsa common_state(Mode mode, GuestPhysical entry) {
   state.xcr0 = 1;
   state.mxcsr = 0x1F80;
   state.x87_fcw = 0x37F;
-  if (mode == Mode::snp) {
+  // In a VMSA EFER.SVME must be set (hardware sheet 9.1).
+  if (mode == Mode::snp || mode == Mode::sev_es) {
     state.efer = x86::efer::svme;
+  }
+  if (mode == Mode::snp) {
     state.sev_features = snp::feature::snp_active;
   }
   return state;

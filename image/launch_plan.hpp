@@ -38,7 +38,11 @@ struct RamRange {
   GuestPhysical end() const { return start + length; }
 };
 
-enum class Mode : u8 { snp, plain };
+enum class Mode : u8 { snp, plain, sev, sev_es };
+// The guest's memory has a key, and its page tables a C-bit.
+constexpr bool is_encrypted(Mode mode) {
+  return mode != Mode::plain;
+}
 enum class Format : u8 { bzimage, elf64, multiboot };
 
 const char* name(Format format);

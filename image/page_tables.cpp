@@ -19,7 +19,7 @@ static_assert(low::page_tables + (2 + directory_count) * page_size <= low::cc_bl
 }  // namespace
 
 std::vector<u8> identity_map(Mode mode, unsigned c_bit) {
-  const u64 encrypted = mode == Mode::snp ? bit(c_bit) : 0;
+  const u64 encrypted = is_encrypted(mode) ? bit(c_bit) : 0;
   std::vector<u8> pages((2 + directory_count) * page_size);
   const auto set = [&](u64 page, u64 index, u64 entry) {
     store_le(&pages[page * page_size + index * entry_size], entry);

@@ -26,7 +26,7 @@ Done give_memory(kvm::Vm& vm, const image::LaunchPlan& plan) {
     if (const auto done = vm.set_memory_region(slot++, range.start, range.length); !done) {
       return refused(OutcomeKind::internal_fault, "guest memory", done.error());
     }
-    if (plan.mode == image::Mode::plain) {
+    if (!image::is_encrypted(plan.mode)) {
       continue;
     }
     if (const auto done = vm.set_private(range.start, range.length, true); !done) {
@@ -85,13 +85,16 @@ Done launch_region(LaunchedVm& launched, const image::LaunchRegion& region) {
   return {};
 }
 
+Failure<RunOutcome> policy_refused(u64 policy, const kvm::Error& error) {
+  constexpr u16 policy_failure = 0x07;  // firmware sheet 1.2
+  const bool users_fault = error.firmware == policy_failure || error.number == EINVAL;
+  return refused(users_fault ? OutcomeKind::bad_input : OutcomeKind::internal_fault,
+                 fmt::format("launch with policy {:#x} refused", policy), error);
+}
+
 Done launch_protected(LaunchedVm& launched, const image::LaunchPlan& plan, const Config& config) {
   if (const auto done = launched.vm->launch_start({config.policy}); !done) {
-    constexpr u16 policy_failure = 0x07;  // firmware sheet 1.2
-    const kvm::Error& error = done.error();
-    const bool users_fault = error.firmware == policy_failure || error.number == EINVAL;
-    return refused(users_fault ? OutcomeKind::bad_input : OutcomeKind::internal_fault,
-                   fmt::format("launch with policy {:#x} refused", config.policy), error);
+    return policy_refused(config.policy, done.error());
   }
   for (const image::LaunchRegion& region : plan.regions) {
     if (Done done = launch_region(launched, region); !done) {
@@ -125,6 +128,78 @@ Done load_plain(kvm::Vm& vm, const image::LaunchPlan& plan) {
   return {};
 }
 
+// What must hold content under the guest's key: all that brings bytes, and the zeros below 1 MiB,
+// where BIOS data is looked for. The rest is noise until the guest writes it, as on a real host.
+Done encrypt(kvm::Vm& vm, const image::LaunchPlan& plan) {
+  constexpr GuestPhysical one_mib(u64{1} << 20);
+  for (const image::LaunchRegion& region : plan.regions) {
+    if (region.bytes.empty() && region.gpa >= one_mib) {
+      continue;
+    }
+    if (const auto done = vm.sev_launch_update_data(region.gpa, region.length); !done) {
+      return refused(OutcomeKind::internal_fault,
+                     fmt::format("encrypting {} bytes at {:#x}", region.length, region.gpa.value()),
+                     done.error());
+    }
+  }
+  return {};
+}
+
+Done launch_sev(LaunchedVm& launched, const image::LaunchPlan& plan, const Config& config) {
+  kvm::Vm& vm = *launched.vm;
+  kvm::SevLaunchStart start{static_cast<u32>(config.policy), {}, {}};
+  if (const auto done = vm.sev_launch_start(start); !done) {
+    return policy_refused(config.policy, done.error());
+  }
+  if (Done done = load_plain(vm, plan); !done) {
+    return done;
+  }
+  if (Done done = encrypt(vm, plan); !done) {
+    return done;
+  }
+  if (plan.mode == image::Mode::sev_es) {
+    if (const auto done = vm.sev_launch_update_vmsa(); !done) {
+      return refused(OutcomeKind::internal_fault, "encrypting the vCPU's state", done.error());
+    }
+  }
+  const auto measurement = vm.sev_launch_measure();
+  if (!measurement) {
+    return refused(OutcomeKind::internal_fault, "launch measurement", measurement.error());
+  }
+  launched.measurement = *measurement;
+  if (const auto done = vm.sev_launch_finish(); !done) {
+    return refused(OutcomeKind::internal_fault, "launch finish", done.error());
+  }
+  return {};
+}
+
+kvm::VmType vm_type(image::Mode mode) {
+  switch (mode) {
+    case image::Mode::plain:
+      return kvm::VmType::plain;
+    case image::Mode::sev:
+      return kvm::VmType::sev;
+    case image::Mode::sev_es:
+      return kvm::VmType::sev_es;
+    case image::Mode::snp:
+      break;
+  }
+  return kvm::VmType::snp;
+}
+
+Done fill(LaunchedVm& launched, const image::LaunchPlan& plan, const Config& config) {
+  switch (plan.mode) {
+    case image::Mode::plain:
+      return load_plain(*launched.vm, plan);
+    case image::Mode::sev:
+    case image::Mode::sev_es:
+      return launch_sev(launched, plan, config);
+    case image::Mode::snp:
+      break;
+  }
+  return launch_protected(launched, plan, config);
+}
+
 Done make_vcpu(LaunchedVm& launched, const kvm::Kvm& kvm, kvm::VmType type,
                const image::LaunchPlan& plan) {
   const auto vcpu = launched.vm->create_vcpu(0);
@@ -143,22 +218,19 @@ Done make_vcpu(LaunchedVm& launched, const kvm::Kvm& kvm, kvm::VmType type,
 
 Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
                                       const image::LaunchPlan& plan, kvm::Observer* observer) {
-  const bool plain = plan.mode == image::Mode::plain;
-  const auto type = plain ? kvm::VmType::plain : kvm::VmType::snp;
+  const kvm::VmType type = vm_type(plan.mode);
   auto created = kvm.create_vm({type, observer});
   if (!created) {
     return refused(OutcomeKind::internal_fault, "VM", created.error());
   }
-  LaunchedVm launched{std::move(*created), nullptr, {}};
+  LaunchedVm launched{std::move(*created), nullptr, {}, {}};
   if (const Done done = give_memory(*launched.vm, plan); !done) {
     return Failure{done.error()};
   }
   if (const Done done = make_vcpu(launched, kvm, type, plan); !done) {
     return Failure{done.error()};
   }
-  const Done filled =
-      plain ? load_plain(*launched.vm, plan) : launch_protected(launched, plan, config);
-  if (!filled) {
+  if (const Done filled = fill(launched, plan, config); !filled) {
     return Failure{filled.error()};
   }
   return std::move(launched);

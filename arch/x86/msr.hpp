@@ -14,7 +14,7 @@ inline constexpr u32 tsc = 0x10, apic_base = 0x1B, patch_level = 0x8B, mtrr_cap 
                      mtrr_def_type = 0x2FF, tsc_deadline = 0x6E0, x2apic_first = 0x800,
                      x2apic_last = 0x8FF, xss = 0xDA0;
 inline constexpr u32 kvm_wall_clock = 0x11, kvm_system_time = 0x12, kvm_wall_clock_new = 0x4B564D00,
-                     kvm_system_time_new = 0x4B564D01;
+                     kvm_system_time_new = 0x4B564D01, kvm_migration_control = 0x4B564D08;
 inline constexpr u32 efer = 0xC0000080, star = 0xC0000081, lstar = 0xC0000082, cstar = 0xC0000083,
                      sfmask = 0xC0000084, fs_base = 0xC0000100, gs_base = 0xC0000101,
                      kernel_gs_base = 0xC0000102, tsc_aux = 0xC0000103, tsc_ratio = 0xC0000104;

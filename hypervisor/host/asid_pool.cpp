@@ -1,5 +1,6 @@
 #include "hypervisor/host/asid_pool.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace softsnp::host {
@@ -7,13 +8,16 @@ namespace softsnp::host {
 AsidPool::AsidPool(machine::HostPort& port, Platform& platform) : platform_(platform) {
   const machine::CpuidResult sev = port.cpuid(0x8000001F, 0);
   highest_sev_ = sev.ecx;
-  states_.resize(sev.edx > 1 ? sev.edx : 1, State::clean);
+  first_sev_only_ = std::max(sev.edx, 1u);
+  states_.resize(std::max(highest_sev_ + 1, first_sev_only_), State::clean);
 }
 
-Result<Asid, Error> AsidPool::allocate() {
+Result<Asid, Error> AsidPool::allocate(AsidKind kind) {
+  const u32 first = kind == AsidKind::sev_only ? first_sev_only_ : 1;
+  const u32 end = kind == AsidKind::sev_only ? highest_sev_ + 1 : first_sev_only_;
   for (int attempt = 0; attempt < 2; ++attempt) {
     bool any_dirty = false;
-    for (u32 asid = 1; asid < states_.size(); ++asid) {
+    for (u32 asid = first; asid < end; ++asid) {
       if (states_[asid] == State::clean) {
         states_[asid] = State::used;
         return static_cast<Asid>(asid);
@@ -30,7 +34,7 @@ Result<Asid, Error> AsidPool::allocate() {
       state = state == State::dirty ? State::clean : state;
     }
   }
-  return Failure{Error{EBUSY, 0, "all ASIDs for SNP guests are taken"}};
+  return Failure{Error{EBUSY, 0, "all ASIDs for such guests are taken"}};
 }
 
 void AsidPool::release(Asid asid) {

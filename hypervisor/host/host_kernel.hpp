@@ -15,7 +15,7 @@ struct HostKernel {
       : memory(port, direct_map),
         psp(memory),
         rmp(memory, psp),
-        platform(memory, psp),
+        platform(memory, psp, rmp),
         asids(port, platform),
         sev(memory, psp, platform) {}
   HostKernel(const HostKernel&) = delete;

@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "arch/psp/platform_buffers.hpp"
+#include "arch/psp/sev_buffers.hpp"
 #include "arch/x86/msr.hpp"
 #include "arch/x86/registers.hpp"
 #include "hypervisor/host/rmp_area.hpp"
@@ -153,6 +154,45 @@ Result<void, Error> Platform::enable_snp() {
   }
   snp_enabled_ = true;
   return enable_svm();
+}
+
+// SEV-ES needs a trusted memory region of 1 MiB, aligned to its size; once the RMP is live Linux
+// takes 2 MiB. Its pages are the firmware's (firmware sheet 1.4, Linux sev-dev.c).
+Result<SystemPhysical, Error> Platform::allocate_tmr() {
+  const auto tmr = memory_.allocate(PageSize::size_2m);
+  if (!tmr) {
+    return Failure{Error{ENOMEM, 0, "no memory for the firmware's trusted memory region"}};
+  }
+  for (u64 offset = 0; offset < large_page_size; offset += page_size) {
+    if (auto given = rmp_.make_firmware(*tmr + offset); !given) {
+      return Failure{given.error()};
+    }
+  }
+  return *tmr;
+}
+
+Result<void, Error> Platform::enable_sev() {
+  if (auto snp = enable_snp(); !snp || sev_enabled_) {
+    return snp;
+  }
+  const auto tmr = allocate_tmr();
+  if (!tmr) {
+    return Failure{tmr.error()};
+  }
+  psp::SevInit init{};
+  init.flags = psp::SevInit::es;
+  init.tmr_paddr = tmr->value();
+  init.tmr_len = static_cast<u32>(large_page_size);
+  if (auto done = command(psp::Command::init, {reinterpret_cast<u8*>(&init), sizeof init}, "INIT");
+      !done) {
+    return done;
+  }
+  wbinvd_all();
+  if (auto done = command(psp::Command::df_flush, {}, "DF_FLUSH"); !done) {
+    return done;
+  }
+  sev_enabled_ = true;
+  return {};
 }
 
 Result<void, Error> Platform::flush_asids() {

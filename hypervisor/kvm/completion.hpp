@@ -34,12 +34,16 @@ struct PlainStringIn {
   u8 size = 1;
   u64 count = 0;
 };
+// A hypercall: its result goes into RAX, of the GHCB's copy or of the vCPU.
+struct GhcbHypercall {};
+struct PlainHypercall {};
 // A load of the instruction under emulation.
 struct PlainMmioRead {};
 // A store of it: go on with the rest.
 struct PlainMmioWrite {};
 
 using Pending = std::variant<NothingPending, GhcbIn, GhcbStringIn, GhcbMmioRead, PscByMsr,
-                             PscByEvent, PlainIn, PlainStringIn, PlainMmioRead, PlainMmioWrite>;
+                             PscByEvent, GhcbHypercall, PlainIn, PlainStringIn, PlainHypercall,
+                             PlainMmioRead, PlainMmioWrite>;
 
 }  // namespace softsnp::kvm

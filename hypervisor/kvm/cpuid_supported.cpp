@@ -93,15 +93,17 @@ void add_row(std::vector<CpuidEntry>& out, const machine::HostPort& port, const 
   }
 }
 
-// The guest's view of the encryption leaf: SEV, ES, SNP, coherent; one bit of address reduction as
-// QEMU says; EBX[31] (no eviction reads needed after PVALIDATE) is the processor's to promise.
-CpuidEntry sev_leaf(const machine::HostPort& port) {
+// The guest's view of the encryption leaf: SEV, ES and SNP as far as it has them, coherent; one bit
+// of address reduction as QEMU says; EBX[31] (no eviction reads needed after PVALIDATE) is the
+// processor's to promise.
+CpuidEntry sev_leaf(const machine::HostPort& port, VmType type) {
   const machine::CpuidResult host = port.cpuid(0x8000001F, 0);
   const u32 c_bit = host.ebx & 0x3F;
   return {0x8000001F,
           0,
           false,
-          b(1) | b(3) | b(4) | (host.eax & b(10)),
+          b(1) | (has_encrypted_state(type) ? b(3) : 0) | (type == VmType::snp ? b(4) : 0) |
+              (host.eax & b(10)),
           c_bit | 1u << 6 | (host.ebx & b(31)),
           0,
           0};
@@ -111,10 +113,15 @@ CpuidEntry sev_leaf(const machine::HostPort& port) {
 constexpr u32 kvm_features = b(1) | b(3) | b(24);
 static_assert(kvm_features == 0x0100000A);
 
-void add_kvm_leaves(std::vector<CpuidEntry>& out) {
+// An SEV guest tells the host which pages it shares by KVM_HC_MAP_GPA_RANGE: bit 16, and bit 17,
+// migration control, without which Linux does not look at bit 16 (kvm_init_platform()).
+constexpr u32 sev_features = b(16) | b(17);
+
+void add_kvm_leaves(std::vector<CpuidEntry>& out, VmType type) {
+  const bool is_sev = type == VmType::sev || type == VmType::sev_es;
   // "KVMKVMKVM\0\0\0"
   out.push_back({0x40000000, 0, false, 0x40000001, 0x4B4D564B, 0x564B4D56, 0x0000004D});
-  out.push_back({0x40000001, 0, false, kvm_features, 0, 0, 0});
+  out.push_back({0x40000001, 0, false, kvm_features | (is_sev ? sev_features : 0), 0, 0, 0});
 }
 
 }  // namespace
@@ -144,10 +151,10 @@ std::vector<CpuidEntry> supported_cpuid(const machine::HostPort& port, VmType ty
       entry.ebx = 0x240;
     }
   }
-  if (type == VmType::snp) {
-    out.push_back(sev_leaf(port));
+  if (has_encrypted_memory(type)) {
+    out.push_back(sev_leaf(port, type));
   }
-  add_kvm_leaves(out);
+  add_kvm_leaves(out, type);
   return out;
 }
 

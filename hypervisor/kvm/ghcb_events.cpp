@@ -40,6 +40,13 @@ VcpuImpl::Exit VcpuImpl::event_msr() {
 }
 
 VcpuImpl::Exit VcpuImpl::event_vmmcall() {
+  if (request_.cpl == 0) {
+    Exit exit = hypercall(request_.rax, {request_.rbx, request_.rcx, request_.rdx});
+    if (exit) {
+      pending_ = GhcbHypercall{};
+      return exit;
+    }
+  }
   if (request_.cpl != 0) {
     request_.rax = static_cast<u64>(-kvm_eperm);
   } else if (request_.rax == hypercall_vapic_poll_irq) {

@@ -53,11 +53,7 @@ VcpuImpl::Exit VcpuImpl::handle_msr_request(u64 request) {
   };
   return decoded->visit(
       [&](const PageProtocol&) -> Exit { return std::nullopt; },
-      [&](const SevInformationRequest&) -> Exit {
-        const u32 c_bit = vm_.port().cpuid(0x8000001F, 0).ebx & 0x3F;
-        return answer(sev_information_response(protocol_version_max, protocol_version_min,
-                                               static_cast<u8>(c_bit)));
-      },
+      [&](const SevInformationRequest&) -> Exit { return answer(sev_information()); },
       [&](const CpuidRequest& r) -> Exit {
         ++vm_.counters.cpuid;
         const machine::CpuidResult result = cpuid_.lookup(r.function, 0, cpuid_state());
@@ -85,7 +81,7 @@ VcpuImpl::Exit VcpuImpl::handle_msr_request(u64 request) {
       },
       // Not advertised; KVM 6.12 does not know the code.
       [&](const RunVmplRequest&) -> Exit { return answer(request); },
-      [&](const FeaturesRequest&) -> Exit { return answer(features_response(feature::sev_snp)); },
+      [&](const FeaturesRequest&) -> Exit { return answer(features_response(features())); },
       [&](const TerminationRequest& r) -> Exit { return terminate_by_msr(request, r); });
 }
 

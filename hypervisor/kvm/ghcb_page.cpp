@@ -26,14 +26,15 @@ VcpuImpl::Exit VcpuImpl::handle_page_request(GuestPhysical at) {
   (void)vm_.memory
       .write_shared(at + field::valid_bitmap, {reinterpret_cast<const u8*>(&none), sizeof none})
       .ok();
-  if (registered_ghcb_ != at) {
+  if (vm_.is_snp() && registered_ghcb_ != at) {
     return refuse(EINVAL, "VMGEXIT with a GHCB at gPA " + hex(at.value()) +
                               " that the guest has not registered");
   }
   ghcb_open_ = true;
   response1_ = 0;
   response2_ = 0;
-  if (const auto error = check_request(request_, GuestKind::snp)) {
+  if (const auto error =
+          check_request(request_, vm_.is_snp() ? GuestKind::snp : GuestKind::sev_es)) {
     respond_malformed(*error);
     return std::nullopt;
   }
@@ -110,7 +111,7 @@ VcpuImpl::Exit VcpuImpl::dispatch_event() {
     case Event::ap_reset_hold:
       return reset_hold();
     case Event::features:
-      respond(0, ghcb::feature::sev_snp);
+      respond(0, features());
       return std::nullopt;
     case Event::nmi_complete:
       nmi_masked_ = false;

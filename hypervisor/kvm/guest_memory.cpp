@@ -93,9 +93,9 @@ Result<void, Error> GuestMemory::set_region(u32 id, GuestPhysical gpa, u64 bytes
 
 Result<void, Error> GuestMemory::set_private(GuestPhysical gpa, u64 bytes, bool is_private) {
   GuestPhysical end = gpa;
-  if (!is_snp() || !gpa.is_page_aligned() || !is_aligned(bytes, page_size) || bytes == 0 ||
-      !end.checked_add(bytes)) {
-    return fail(EINVAL, "memory attributes need whole pages of an SNP VM");
+  if (!has_encrypted_memory(type_) || !gpa.is_page_aligned() || !is_aligned(bytes, page_size) ||
+      bytes == 0 || !end.checked_add(bytes)) {
+    return fail(EINVAL, "memory attributes need whole pages of an encrypted VM");
   }
   if (is_private) {
     for (GuestPhysical at = gpa; at < end;) {
@@ -110,9 +110,15 @@ Result<void, Error> GuestMemory::set_private(GuestPhysical gpa, u64 bytes, bool 
   if (end <= gpa) {
     return {};
   }
-  zap(gpa, end - gpa);
+  if (is_snp()) {
+    zap(gpa, end - gpa);
+  }
   attributes_.set(gpa, end - gpa, is_private);
+  // Guests without an RMP have one memory for both: the attribute is a note for whoever moves them.
   for (const auto& slot : slots_) {
+    if (!is_snp()) {
+      break;
+    }
     const GuestPhysical first = std::max(gpa, slot->first);
     const GuestPhysical last = std::min(end, slot->first + slot->bytes);
     if (first < last && is_private) {

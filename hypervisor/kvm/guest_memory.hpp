@@ -39,6 +39,9 @@ class GuestMemory {
   // A line on what stands behind gpa, for explanations.
   std::string describe(GuestPhysical gpa) const;
 
+  // The page behind a page of an SEV guest, made if absent. EFAULT: no memory there.
+  Result<SystemPhysical, Error> page_behind(GuestPhysical page) { return shared_at(page); }
+
   // The page behind a private gPA, made if absent and not yet in the RMP (EEXIST). size says how
   // much of it may be launched at once. EINVAL: not private memory.
   struct LaunchPage {

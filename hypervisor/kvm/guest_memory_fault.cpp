@@ -134,7 +134,8 @@ GuestMemory::FaultAnswer GuestMemory::handle_fault(GuestPhysical gpa, u64 exitin
   }
   MemorySlot* slot = find_slot(page);
   if (slot == nullptr) {
-    if (!is_snp()) {
+    // The nested fault of an SEV-ES guest's MMIO has to become its #VC.
+    if (!has_encrypted_state(type_)) {
       return {NpfResolution::unresolved, false};
     }
     const bool mapped = tables_.map_mmio(page) == NestedPageTable::MapResult::mapped;

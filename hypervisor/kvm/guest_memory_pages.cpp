@@ -117,7 +117,7 @@ Result<SystemPhysical, Error> GuestMemory::shared_at(GuestPhysical gpa) {
   if (slot == nullptr) {
     return fail(EFAULT, "no memory at that guest-physical address");
   }
-  if (attributes_.is_private(gpa.page())) {
+  if (is_snp() && attributes_.is_private(gpa.page())) {
     return fail(EFAULT, "the page is private to the guest");
   }
   const auto page = shared_page(*slot, gpa.page());

@@ -1,6 +1,7 @@
 // The VM and the host kernel behind the KVM wall.
 #include "hypervisor/kvm/kvm.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "arch/x86/msr.hpp"
@@ -11,16 +12,20 @@
 namespace softsnp::kvm {
 namespace {
 
+Failure<Error> not_sev() {
+  return fail(ENOTTY, "not an SEV or SEV-ES VM");
+}
+
 class VmImpl final : public Vm {
  public:
   VmImpl(host::HostKernel& host, const VmConfig& config, PermissionMaps maps, Asid plain_asid)
       : observer_(config.observer != nullptr ? *config.observer : no_observer_),
         memory_(host, config.type, observer_, counters_),
         snp_(host, memory_),
-        context_{host,      config.type, observer_,
-                 counters_, memory_,     snp_,
-                 maps,      plain_asid,  u64{0} - host.port().tsc(),
-                 0,         {},          0} {}
+        sev_(host, memory_, config.type),
+        context_{host, config.type, observer_, counters_,  memory_,
+                 snp_, sev_,        maps,      plain_asid, u64{0} - host.port().tsc(),
+                 0,    {},          0} {}
   // vCPUs first, then the firmware's guest, then its memory.
   ~VmImpl() override { vcpus_.clear(); }
 
@@ -44,6 +49,15 @@ class VmImpl final : public Vm {
   Result<void, Error> launch_update(const LaunchUpdate& update,
                                     std::vector<u8>* corrected) override;
   Result<void, Error> launch_finish(const LaunchFinish& finish) override;
+  Result<void, Error> sev_launch_start(const SevLaunchStart& start) override;
+  Result<void, Error> sev_launch_update_data(GuestPhysical gpa, u64 length) override;
+  Result<void, Error> sev_launch_update_vmsa() override;
+  Result<SevMeasurement, Error> sev_launch_measure() override;
+  Result<void, Error> sev_launch_secret(GuestPhysical gpa, std::span<const u8> header,
+                                        std::span<const u8> packet) override;
+  Result<void, Error> sev_launch_finish() override;
+  Result<void, Error> sev_debug_read(GuestPhysical gpa, std::span<u8> to) override;
+  Result<void, Error> sev_debug_write(GuestPhysical gpa, std::span<const u8> from) override;
   Result<Vcpu*, Error> create_vcpu(u32 apic_id) override;
 
   void signal_msi(u64 address, u32 data) override;
@@ -59,6 +73,7 @@ class VmImpl final : public Vm {
   Counters counters_;
   GuestMemory memory_;
   SnpGuest snp_;
+  SevGuest sev_;
   VmContext context_;
   std::vector<std::unique_ptr<VcpuImpl>> vcpus_;
 };
@@ -87,9 +102,72 @@ Result<void, Error> VmImpl::launch_finish(const LaunchFinish& finish) {
     return finished;
   }
   for (usize i = 0; i < vcpus_.size(); ++i) {
-    vcpus_[i]->set_launched(pages[i]);
+    vcpus_[i]->set_launched(pages[i], snp_.asid());
   }
   return {};
+}
+
+Result<void, Error> VmImpl::sev_launch_start(const SevLaunchStart& start) {
+  return context_.is_sev() ? sev_.start(start) : not_sev();
+}
+
+Result<void, Error> VmImpl::sev_launch_update_data(GuestPhysical gpa, u64 length) {
+  return context_.is_sev() ? sev_.update(gpa, length) : not_sev();
+}
+
+Result<void, Error> VmImpl::sev_launch_update_vmsa() {
+  if (context_.type != VmType::sev_es) {
+    return fail(ENOTTY, "not an SEV-ES VM");
+  }
+  for (const auto& vcpu : vcpus_) {
+    const auto page = sev_.add_vmsa(vcpu->initial_state());
+    if (!page) {
+      return Failure<Error>{page.error()};
+    }
+    vcpu->set_launched(*page, sev_.asid());
+  }
+  return {};
+}
+
+Result<SevMeasurement, Error> VmImpl::sev_launch_measure() {
+  if (!context_.is_sev()) {
+    return not_sev();
+  }
+  const auto bytes = sev_.measure();
+  if (!bytes) {
+    return Failure<Error>{bytes.error()};
+  }
+  SevMeasurement measurement;
+  std::copy_n(bytes->begin(), measurement.hmac.size(), measurement.hmac.begin());
+  std::copy_n(bytes->begin() + measurement.hmac.size(), measurement.nonce.size(),
+              measurement.nonce.begin());
+  return measurement;
+}
+
+Result<void, Error> VmImpl::sev_launch_secret(GuestPhysical gpa, std::span<const u8> header,
+                                              std::span<const u8> packet) {
+  return context_.is_sev() ? sev_.secret(gpa, header, packet) : not_sev();
+}
+
+Result<void, Error> VmImpl::sev_launch_finish() {
+  if (!context_.is_sev()) {
+    return not_sev();
+  }
+  auto finished = sev_.finish();
+  if (finished && context_.type == VmType::sev) {
+    for (const auto& vcpu : vcpus_) {
+      vcpu->set_encrypted(sev_.asid());
+    }
+  }
+  return finished;
+}
+
+Result<void, Error> VmImpl::sev_debug_read(GuestPhysical gpa, std::span<u8> to) {
+  return context_.is_sev() ? sev_.debug_read(gpa, to) : not_sev();
+}
+
+Result<void, Error> VmImpl::sev_debug_write(GuestPhysical gpa, std::span<const u8> from) {
+  return context_.is_sev() ? sev_.debug_write(gpa, from) : not_sev();
 }
 
 Result<Vcpu*, Error> VmImpl::create_vcpu(u32 apic_id) {
@@ -165,12 +243,12 @@ class KvmImpl final : public Kvm {
   Result<PermissionMaps, Error> maps_for(VmType type);
 
   mutable host::HostKernel host_;
-  std::optional<PermissionMaps> plain_maps_, snp_maps_;
+  std::array<std::optional<PermissionMaps>, 4> maps_;  // by VmType
   u32 plain_vms_ = 0;
 };
 
 Result<PermissionMaps, Error> KvmImpl::maps_for(VmType type) {
-  std::optional<PermissionMaps>& maps = type == VmType::snp ? snp_maps_ : plain_maps_;
+  std::optional<PermissionMaps>& maps = maps_[static_cast<usize>(type)];
   if (!maps) {
     const auto pages = host_.memory.allocate_contiguous(permission_map_pages);
     if (!pages) {
@@ -184,8 +262,9 @@ Result<PermissionMaps, Error> KvmImpl::maps_for(VmType type) {
 }
 
 Result<std::unique_ptr<Vm>, Error> KvmImpl::create_vm(const VmConfig& config) {
-  const auto enabled =
-      config.type == VmType::snp ? host_.platform.enable_snp() : host_.platform.enable_svm();
+  const auto enabled = config.type == VmType::snp     ? host_.platform.enable_snp()
+                       : config.type == VmType::plain ? host_.platform.enable_svm()
+                                                      : host_.platform.enable_sev();
   if (!enabled) {
     return fail(enabled.error());
   }

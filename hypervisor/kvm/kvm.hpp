@@ -23,7 +23,16 @@ class HostPort;
 
 namespace softsnp::kvm {
 
-enum class VmType : u8 { plain, snp };  // KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM
+// KVM_X86_DEFAULT_VM, SEV_VM, SEV_ES_VM, SNP_VM.
+enum class VmType : u8 { plain, sev, sev_es, snp };
+// The guest's memory has a key.
+constexpr bool has_encrypted_memory(VmType type) {
+  return type != VmType::plain;
+}
+// Its registers are in a VMSA; it talks through a GHCB.
+constexpr bool has_encrypted_state(VmType type) {
+  return type == VmType::sev_es || type == VmType::snp;
+}
 
 struct Error {
   int number = 0;    // errno
@@ -62,6 +71,20 @@ struct LaunchFinish {
   std::vector<u8> id_block;
   std::vector<u8> id_auth;
   bool auth_key_enabled = false;
+};
+
+// KVM_SEV_LAUNCH_START of SEV and SEV-ES VMs: the owner's session and Diffie-Hellman certificate,
+// both or none (firmware sheet 7.3, 7.4).
+struct SevLaunchStart {
+  u32 policy = 0;
+  std::vector<u8> dh_certificate;
+  std::vector<u8> session;
+};
+
+// KVM_SEV_LAUNCH_MEASURE (firmware sheet 7.3).
+struct SevMeasurement {
+  std::array<u8, 32> hmac{};
+  std::array<u8, 16> nonce{};
 };
 
 struct CpuidEntry {
@@ -122,6 +145,19 @@ class Vm {
                                             std::vector<u8>* corrected = nullptr) = 0;
   // Measures one VMSA per vCPU in index order, then finishes. After it, the digest is known.
   virtual Result<void, Error> launch_finish(const LaunchFinish& finish) = 0;
+
+  // The same of SEV and SEV-ES VMs, in this order; ENOTTY for others. Memory is written with
+  // write_shared() first, then encrypted in place: whole pages.
+  virtual Result<void, Error> sev_launch_start(const SevLaunchStart& start) = 0;
+  virtual Result<void, Error> sev_launch_update_data(GuestPhysical gpa, u64 length) = 0;
+  virtual Result<void, Error> sev_launch_update_vmsa() = 0;  // SEV-ES: all vCPUs, in index order
+  virtual Result<SevMeasurement, Error> sev_launch_measure() = 0;
+  virtual Result<void, Error> sev_launch_secret(GuestPhysical gpa, std::span<const u8> header,
+                                                std::span<const u8> packet) = 0;
+  virtual Result<void, Error> sev_launch_finish() = 0;
+  // KVM_SEV_DBG_DECRYPT, KVM_SEV_DBG_ENCRYPT: multiples of 16 bytes within one page.
+  virtual Result<void, Error> sev_debug_read(GuestPhysical gpa, std::span<u8> to) = 0;
+  virtual Result<void, Error> sev_debug_write(GuestPhysical gpa, std::span<const u8> from) = 0;
 
   virtual Result<Vcpu*, Error> create_vcpu(u32 apic_id) = 0;
 

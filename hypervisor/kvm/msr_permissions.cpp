@@ -12,7 +12,7 @@ constexpr u32 passed_always[] = {msr::star,         msr::lstar,          msr::cs
                                  msr::sysenter_cs,  msr::kernel_gs_base, msr::sysenter_esp,
                                  msr::sysenter_eip, msr::tsc_aux};
 // In a VMSA besides.
-constexpr u32 passed_snp[] = {msr::efer, msr::pat, msr::xss, msr::ghcb, msr::sev_status};
+constexpr u32 passed_protected[] = {msr::efer, msr::pat, msr::xss, msr::ghcb};
 
 // Two bits an MSR in three ranges of 2000h.
 void pass(std::vector<u8>& map, u32 number) {
@@ -37,8 +37,11 @@ std::vector<u8> make_msr_permissions(VmType type) {
   for (const u32 number : passed_always) {
     pass(map, number);
   }
-  if (type == VmType::snp) {
-    for (const u32 number : passed_snp) {
+  if (has_encrypted_memory(type)) {
+    pass(map, msr::sev_status);
+  }
+  if (has_encrypted_state(type)) {
+    for (const u32 number : passed_protected) {
       pass(map, number);
     }
   }

@@ -90,7 +90,7 @@ Result<void, Error> SnpGuest::create_context(u64 policy) {
 }
 
 Result<void, Error> SnpGuest::activate() {
-  const auto asid = host_.asids.allocate();
+  const auto asid = host_.asids.allocate(host::AsidKind::encrypted_state);
   if (!asid) {
     return fail(asid.error());
   }

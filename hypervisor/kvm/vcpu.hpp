@@ -28,7 +28,8 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   svm::Vmsa state() const override;
   void set_cpuid(std::span<const CpuidEntry> entries) override { cpuid_.set(entries); }
   const svm::Vmsa& initial_state() const { return initial_state_; }
-  void set_launched(SystemPhysical vmsa);
+  void set_launched(SystemPhysical vmsa, Asid asid);
+  void set_encrypted(Asid asid);
 
   // vcpu_run.cpp
   KvmExit run(u64 deadline_tsc) override;
@@ -50,7 +51,8 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
 
   // vcpu_setup.cpp
   void set_common_controls();
-  void set_snp_controls();
+  void set_protected_controls();
+  u64 sev_information() const;
   void set_plain_controls();
 
   // vcpu_run.cpp
@@ -105,7 +107,8 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   void plain_cpuid();
   void plain_msr();
   void plain_xsetbv();
-  void plain_vmmcall();
+  Exit plain_vmmcall();
+  std::optional<KvmExit> hypercall(u64 number, const std::array<u64, 3>& arguments) const;
   Exit plain_io();
   Exit plain_string_io();
   void finish_io();
@@ -114,6 +117,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   void queue_page_fault(const TranslationFault& fault);
 
   // ghcb_msr.cpp
+  u64 features() const { return vm_.is_snp() ? ghcb::feature::sev_snp : 0; }
   Exit handle_vmgexit();
   Exit handle_msr_request(u64 request);
   void answer_msr(u64 request, u64 answer);
@@ -162,6 +166,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   Lapic lapic_;
   CpuidTable cpuid_;
   MsrStore msrs_;
+  u64 migration_control_ = 0;  // bit 0: the guest says that it can be moved
   bool clock_written_ = false;
   u32 clock_version_ = 0;
 

@@ -41,7 +41,7 @@ VcpuImpl::Exit VcpuImpl::handle_exit() {
       lapic_.set_tpr(static_cast<u8>(vmcb_.exitinfo1 << 4));
       return std::nullopt;
     case svm::ExitCode::vmgexit:
-      if (vm_.is_snp()) {
+      if (vm_.hides_registers()) {
         return handle_vmgexit();
       }
       return unexpected_exit();
@@ -51,7 +51,7 @@ VcpuImpl::Exit VcpuImpl::handle_exit() {
     case svm::ExitCode::invalid_pmc:
       return fail_entry();
     default:
-      return vm_.is_snp() ? unexpected_exit() : handle_plain_exit(code);
+      return vm_.hides_registers() ? unexpected_exit() : handle_plain_exit(code);
   }
 }
 
@@ -66,8 +66,7 @@ VcpuImpl::Exit VcpuImpl::handle_plain_exit(svm::ExitCode code) {
     case svm::ExitCode::ioio:
       return plain_io();
     case svm::ExitCode::vmmcall:
-      plain_vmmcall();
-      return std::nullopt;
+      return plain_vmmcall();
     case svm::ExitCode::xsetbv:
       plain_xsetbv();
       return std::nullopt;
@@ -103,7 +102,7 @@ VcpuImpl::Exit VcpuImpl::handle_plain_exit(svm::ExitCode code) {
 VcpuImpl::Exit VcpuImpl::handle_hlt() {
   ++vm_.counters.halts;
   // An SEV-ES guest's RIP was advanced by hardware (hardware sheet 7.1).
-  if (!vm_.is_snp()) {
+  if (!vm_.hides_registers()) {
     skip_instruction();
   }
   halted_ = true;
@@ -122,7 +121,7 @@ VcpuImpl::Exit VcpuImpl::fail_entry() {
       break;
     default:
       exit.why =
-          vm_.is_snp()
+          vm_.hides_registers()
               ? "VMRUN refused (VMEXIT_INVALID): the VMSA page is not the guest's, is immutable or "
                 "not marked as VMSA in the RMP, EFER.SVME is clear in it, or the control area is "
                 "not consistent; VMSA at sPA " +

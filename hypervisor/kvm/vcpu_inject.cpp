@@ -9,8 +9,9 @@ namespace vintr = svm::vintr;
 
 // SEV-ES hides RFLAGS; hardware shows IF in the interrupt state (hardware sheet 7.4).
 bool VcpuImpl::interrupt_flag() const {
-  return vm_.is_snp() ? (vmcb_.interrupt_state & svm::interrupt_state::guest_interrupt_mask) != 0
-                      : (vmcb_.rflags & x86::rflags::if_) != 0;
+  return vm_.hides_registers()
+             ? (vmcb_.interrupt_state & svm::interrupt_state::guest_interrupt_mask) != 0
+             : (vmcb_.rflags & x86::rflags::if_) != 0;
 }
 
 bool VcpuImpl::in_shadow() const {
@@ -77,7 +78,7 @@ bool VcpuImpl::inject_event() {
     nmi_pending_ = false;
     nmi_masked_ = true;
     // A plain guest unmasks NMIs by IRET, an SEV-ES guest by an event (hardware sheet 7.4).
-    if (!vm_.is_snp()) {
+    if (!vm_.hides_registers()) {
       vmcb_.intercept_misc1 |= svm::misc1::iret;
     }
     vmcb_.eventinj = event::make(static_cast<u8>(x86::Vector::nmi), event::Type::nmi);

@@ -26,10 +26,12 @@ std::optional<u64> VcpuImpl::read_msr(u32 number) {
       return lapic_.base();
     case msr::tsc_deadline:
       return lapic_.tsc_deadline();
+    case msr::kvm_migration_control:
+      return vm_.is_sev() ? std::optional(migration_control_) : std::nullopt;
     default:
       break;
   }
-  if (!vm_.is_snp()) {
+  if (!vm_.hides_registers()) {
     switch (number) {
       case msr::efer:
         return vmcb_.efer & ~efer::svme;
@@ -63,10 +65,16 @@ bool VcpuImpl::write_msr(u32 number, u64 value) {
     case msr::kvm_wall_clock:
     case msr::kvm_wall_clock_new:
       return write_clock_msr(number, value);
+    case msr::kvm_migration_control:
+      if (!vm_.is_sev() || (value & ~u64{1}) != 0) {
+        return false;
+      }
+      migration_control_ = value;
+      return true;
     default:
       break;
   }
-  if (!vm_.is_snp()) {
+  if (!vm_.hides_registers()) {
     switch (number) {
       case msr::efer:
         return write_efer(value);

@@ -49,7 +49,7 @@ VcpuImpl::Exit VcpuImpl::handle_npf() {
   const GuestPhysical gpa(vmcb_.exitinfo2);
   const u64 info = vmcb_.exitinfo1;
   const GuestMemory::FaultAnswer answer = vm_.memory.handle_fault(gpa, info);
-  const bool is_mmio = !vm_.is_snp() && !answer.has_slot;
+  const bool is_mmio = !vm_.hides_registers() && !answer.has_slot;
   const NpfResolution resolution = is_mmio ? NpfResolution::mmio_emulated : answer.resolution;
   vm_.observer.npf({index_, gpa, info, resolution});
   if (is_mmio) {

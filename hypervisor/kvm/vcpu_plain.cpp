@@ -16,7 +16,7 @@ CpuidState VcpuImpl::cpuid_state() const {
   CpuidState state;
   state.apic_id = lapic_.state().id;
   state.apic_enabled = lapic_.is_enabled();
-  state.cr4 = vm_.is_snp() ? trapped_cr4_ : vmcb_.cr4;
+  state.cr4 = vm_.hides_registers() ? trapped_cr4_ : vmcb_.cr4;
   state.xcr0 = registers_.xcr0;
   state.xss = registers_.xss;
   return state;
@@ -72,10 +72,27 @@ void VcpuImpl::plain_xsetbv() {
   skip_instruction();
 }
 
-// No hypercall is offered (GHCB sheet 5 gives KVM's answers).
-void VcpuImpl::plain_vmmcall() {
+// The one hypercall that is offered, to SEV guests alone: KVM_HC_MAP_GPA_RANGE (GHCB sheet 5).
+std::optional<KvmExit> VcpuImpl::hypercall(u64 number, const std::array<u64, 3>& arguments) const {
+  if (!vm_.is_sev() || number != hypercall_map_gpa_range) {
+    return std::nullopt;
+  }
+  return KvmExit(HypercallExit{number, arguments});
+}
+
+// KVM's answers to the others: GHCB sheet 5.
+VcpuImpl::Exit VcpuImpl::plain_vmmcall() {
+  const u64 number = vmcb_.rax;
+  if (vmcb_.cpl == 0) {
+    Exit exit = hypercall(number, {registers_.gpr[rbx], registers_.gpr[rcx], registers_.gpr[rdx]});
+    if (exit) {
+      pending_ = PlainHypercall{};
+      return exit;
+    }
+  }
   vmcb_.rax = static_cast<u64>(vmcb_.cpl != 0 ? -kvm_eperm : -kvm_enosys);
   skip_instruction();
+  return std::nullopt;
 }
 
 void VcpuImpl::finish_io() {
@@ -145,6 +162,12 @@ static void advance_string(machine::CoreRegisters& registers, usize index, const
 }
 
 VcpuImpl::Exit VcpuImpl::plain_string_io() {
+  // KVM cannot read what the string's address is made of if the guest's memory is encrypted
+  // (svm_check_emulate_instruction()); Linux unrolls its string I/O there.
+  if (has_encrypted_memory(vm_.type)) {
+    queue_exception(x86::Vector::ud);
+    return std::nullopt;
+  }
   const StringIo io = decode_string_io(vmcb_, registers_);
   const bool is_repeated = (vmcb_.exitinfo1 & ioio::rep) != 0;
   if (io.count == 0 || io.size == 0) {

@@ -127,7 +127,7 @@ VcpuImpl::Exit VcpuImpl::enter(u64 max_instructions) {
   host::HostMemory& memory = vm_.host.memory;
   machine::HostPort& port = vm_.port();
   memory.store_own(vmcb_page_, std::span<const u8>(vmcb_.raw, control_bytes));
-  const bool is_plain = !vm_.is_snp();
+  const bool is_plain = !vm_.hides_registers();
   if (is_plain) {
     memory.store_own(vmcb_page_ + save_offset,
                      std::span<const u8>(vmcb_.raw + save_offset, save_end - save_offset));
@@ -216,6 +216,15 @@ VcpuImpl::Exit VcpuImpl::resume() {
             }
             page_state_.complete_run();
             return continue_page_state();
+          },
+          [&](GhcbHypercall) -> Exit {
+            request_.rax = u64{0} - ret;
+            return std::nullopt;
+          },
+          [&](PlainHypercall) -> Exit {
+            vmcb_.rax = u64{0} - ret;
+            skip_instruction();
+            return std::nullopt;
           },
           [&](PlainIn in) -> Exit {
             const u64 value = little_endian(take_answer(in.size));

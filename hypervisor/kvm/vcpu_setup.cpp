@@ -24,8 +24,8 @@ VcpuImpl::VcpuImpl(VmContext& vm, u32 index, u32 apic_id, SystemPhysical vmcb_pa
       lapic_(apic_id),
       emulator_(vm.memory, vmcb_, registers_, *this) {
   set_common_controls();
-  if (vm_.is_snp()) {
-    set_snp_controls();
+  if (vm_.hides_registers()) {
+    set_protected_controls();
   } else {
     set_plain_controls();
   }
@@ -52,16 +52,23 @@ void VcpuImpl::set_common_controls() {
 
 // KVM's sev_es_init_vmcb: control registers by write traps, DR7 as its only debug intercept, LBR
 // virtualization as hardware demands.
-void VcpuImpl::set_snp_controls() {
+void VcpuImpl::set_protected_controls() {
   vmcb_.np_and_sev |= svm::np_and_sev::sev | svm::np_and_sev::sev_es;
   vmcb_.lbr_and_virt = svm::lbr_and_virt::lbr_virtualization;
   vmcb_.intercept_misc2 |= misc2::efer_write_trap | cr_traps;
   vmcb_.intercept_dr_read = dr7_bit;
   vmcb_.intercept_dr_write = dr7_bit;
   // The GHCB MSR's reset value is the SEV information (GHCB sheet 2).
+  vmcb_.ghcb = sev_information();
+}
+
+// KVM gives SEV-ES guests version 1 of the protocol unless told otherwise, and SNP guests
+// version 2.
+u64 VcpuImpl::sev_information() const {
   const u32 c_bit = vm_.port().cpuid(0x8000001F, 0).ebx & 0x3F;
-  vmcb_.ghcb = ghcb::sev_information_response(ghcb::protocol_version_max,
-                                              ghcb::protocol_version_min, static_cast<u8>(c_bit));
+  const u16 highest = vm_.is_snp() ? ghcb::protocol_version_max : ghcb::protocol_version_min;
+  return ghcb::sev_information_response(highest, ghcb::protocol_version_min,
+                                        static_cast<u8>(c_bit));
 }
 
 void VcpuImpl::set_plain_controls() {
@@ -73,9 +80,9 @@ void VcpuImpl::set_plain_controls() {
 }
 
 Result<void, Error> VcpuImpl::set_state(const svm::Vmsa& state) {
-  if (vm_.is_snp()) {
-    if (vm_.snp.is_launched()) {
-      return fail(EPERM, "the state of a launched SNP guest is its own");
+  if (vm_.hides_registers()) {
+    if (vm_.is_launched()) {
+      return fail(EPERM, "the state of a launched guest is its own");
     }
     initial_state_ = state;
     return {};
@@ -88,13 +95,13 @@ Result<void, Error> VcpuImpl::set_state(const svm::Vmsa& state) {
 }
 
 svm::Vmsa VcpuImpl::state() const {
-  if (!vm_.is_snp()) {
+  if (!vm_.hides_registers()) {
     svm::Vmsa state{};
     save_state(vmcb_, registers_, state);
     state.efer &= ~x86::efer::svme;
     return state;
   }
-  if (!vm_.snp.is_launched()) {
+  if (!vm_.is_launched()) {
     return initial_state_;
   }
   svm::Vmsa visible{};
@@ -104,9 +111,15 @@ svm::Vmsa VcpuImpl::state() const {
   return visible;
 }
 
-void VcpuImpl::set_launched(SystemPhysical vmsa) {
+// An SEV guest: its registers stay the host's, its memory has the key of asid.
+void VcpuImpl::set_encrypted(Asid asid) {
+  vmcb_.asid = number(asid);
+  vmcb_.np_and_sev |= svm::np_and_sev::sev;
+}
+
+void VcpuImpl::set_launched(SystemPhysical vmsa, Asid asid) {
   vmcb_.vmsa_pointer = vmsa.value();
-  vmcb_.asid = number(vm_.snp.asid());
+  vmcb_.asid = number(asid);
   trapped_cr0_ = initial_state_.cr0;
   trapped_cr4_ = initial_state_.cr4;
   trapped_efer_ = initial_state_.efer;

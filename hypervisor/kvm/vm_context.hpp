@@ -8,6 +8,7 @@
 #include "hypervisor/kvm/events.hpp"
 #include "hypervisor/kvm/guest_memory.hpp"
 #include "hypervisor/kvm/kvm.hpp"
+#include "hypervisor/kvm/sev_guest.hpp"
 #include "hypervisor/kvm/snp_guest.hpp"
 
 namespace softsnp::kvm {
@@ -24,7 +25,8 @@ struct VmContext {
   Observer& observer;
   Counters& counters;
   GuestMemory& memory;
-  SnpGuest& snp;  // idle in a plain VM
+  SnpGuest& snp;  // idle in other VMs
+  SevGuest& sev;  // idle in VMs that are not SEV or SEV-ES
   PermissionMaps maps;
   Asid plain_asid;
 
@@ -35,6 +37,9 @@ struct VmContext {
   u64 ap_jump_table = 0;
 
   bool is_snp() const { return type == VmType::snp; }
+  bool is_sev() const { return type == VmType::sev || type == VmType::sev_es; }
+  bool hides_registers() const { return has_encrypted_state(type); }
+  bool is_launched() const { return is_snp() ? snp.is_launched() : sev.is_launched(); }
   machine::HostPort& port() const { return host.port(); }
 };
 

@@ -50,7 +50,7 @@ TEST(Options, Defaults) {
   ASSERT_TRUE(options.ok());
   EXPECT_TRUE(options->kernel.empty());
   EXPECT_EQ(options->memory, u64{512} << 20);
-  EXPECT_EQ(options->policy, 0x30000u);
+  EXPECT_FALSE(options->policy);
   EXPECT_EQ(options->mode, image::Mode::snp);
   EXPECT_EQ(options->debug_exit_port, 0xF4);
   EXPECT_FALSE(options->timeout);
@@ -161,7 +161,7 @@ TEST(Options, BadUsageIsOneLineWithStatusTwo) {
       {"run", "--memory", "lots"},
       {"run", "--memory", "0"},
       {"run", "--policy", "none"},
-      {"run", "--mode", "sev"},
+      {"run", "--mode", "tdx"},
       {"run", "--product", "naples"},
       {"run", "--host-direct-map", "split"},
       {"run", "--timeout", "-1"},

@@ -10,6 +10,7 @@
 
 #include "arch/psp/command.hpp"
 #include "arch/psp/guest_buffers.hpp"
+#include "arch/psp/sev_buffers.hpp"
 #include "arch/psp/status.hpp"
 #include "arch/svm/exit_code.hpp"
 #include "arch/svm/vmcb.hpp"
@@ -184,12 +185,38 @@ class FakePort final : public machine::HostPort {
     if (const auto forced = psp_status.find(command); forced != psp_status.end()) {
       return psp::number(forced->second);
     }
-    if (command == psp::Command::snp_launch_update) {
+    const auto target = sev_target(command, bytes);
+    if (target && snp_live() && entry(*target).immutable == 0) {
+      return psp::number(psp::Status::invalid_page_state);
+    }
+    if (command == psp::Command::launch_start) {
+      const std::array<u8, 4> handle{1, 0, 0, 0};
+      (void)store(buffer, handle, PageSize::size_4k).ok();
+    } else if (command == psp::Command::snp_launch_update) {
       rmp[load_le<psp::SnpLaunchUpdate>(bytes.data()).page_paddr >> 12].immutable = 0;
     } else if (command == psp::Command::snp_page_reclaim) {
       rmp[load_le<psp::SnpPageReclaim>(bytes.data()).page_paddr >> 12].immutable = 0;
     }
     return 0;
+  }
+
+  bool snp_live() const { return count(psp::Command::snp_init_ex) != 0; }
+  // The page that a legacy command writes: it must be the firmware's.
+  static std::optional<SystemPhysical> sev_target(psp::Command command,
+                                                  const std::vector<u8>& bytes) {
+    switch (command) {
+      case psp::Command::launch_update_data:
+      case psp::Command::launch_update_vmsa:
+      case psp::Command::launch_measure:
+        return SystemPhysical(load_le<psp::SevGuestBytes>(bytes.data()).paddr).page();
+      case psp::Command::launch_secret:
+        return SystemPhysical(load_le<psp::SevPacket>(bytes.data()).guest_paddr).page();
+      case psp::Command::dbg_decrypt:
+      case psp::Command::dbg_encrypt:
+        return SystemPhysical(load_le<psp::SevDebug>(bytes.data()).dst_paddr).page();
+      default:
+        return std::nullopt;
+    }
   }
 
   u64 tsc() const override { return tsc_; }

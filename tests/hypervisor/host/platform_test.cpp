@@ -68,14 +68,14 @@ TEST(AsidPool, UsedAsidsComeBackAfterAFlush) {
   test::FakePort port(64 * mib);
   HostKernel host(port);
   for (u32 expected = 1; expected < 100; ++expected) {
-    const auto asid = host.asids.allocate();
+    const auto asid = host.asids.allocate(AsidKind::encrypted_state);
     ASSERT_TRUE(asid.ok());
     EXPECT_EQ(number(*asid), expected);
   }
-  EXPECT_FALSE(host.asids.allocate().ok());
+  EXPECT_FALSE(host.asids.allocate(AsidKind::encrypted_state).ok());
   host.asids.release(static_cast<Asid>(42));
   EXPECT_EQ(port.count(psp::Command::snp_df_flush), 0u);
-  EXPECT_EQ(number(*host.asids.allocate()), 42u);
+  EXPECT_EQ(number(*host.asids.allocate(AsidKind::encrypted_state)), 42u);
   EXPECT_EQ(port.count(psp::Command::snp_df_flush), 1u);
 }
 
