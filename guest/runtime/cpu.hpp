@@ -36,6 +36,14 @@ inline Cpuid cpuid(u32 leaf, u32 subleaf = 0) {
                : "a"(leaf), "c"(subleaf));
   return r;
 }
+inline u64 rdrand() {
+  u64 value;
+  bool good = false;
+  while (!good) {
+    asm volatile("rdrand %0" : "=r"(value), "=@ccc"(good));
+  }
+  return value;
+}
 inline void out8(u16 port, u8 value) {
   asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
 }

@@ -3,13 +3,14 @@
 #include "arch/x86/registers.hpp"
 #include "base/bits.hpp"
 #include "guest/runtime/cpu.hpp"
+#include "guest/runtime/ghcb_client.hpp"
 
 namespace softsnp::guest {
 namespace {
 
 using namespace x86;
 
-constexpr unsigned spare_tables = 8;
+constexpr unsigned spare_tables = 16;
 alignas(page_size) u64 spare[spare_tables][512];
 unsigned spare_used = 0;
 
@@ -33,7 +34,10 @@ void apply(u64& entry, bool encrypted) {
 void set_encrypted(const volatile void* at, bool encrypted) {
   const u64 address = reinterpret_cast<u64>(at);
   u64* entry = large_entry(address);
-  if ((*entry & pte::large) != 0 && spare_used < spare_tables) {
+  if ((*entry & pte::large) != 0) {
+    if (spare_used == spare_tables) {
+      softsnp::guest::ghcb().terminate(0, 0);  // no tables left: a general request
+    }
     u64* leaves = spare[spare_used++];
     const u64 flags = *entry & ~pte::large & ~pte::address_mask;
     const u64 base = *entry & pte::address_mask;

@@ -8,6 +8,8 @@
 #include "guest/runtime/ghcb_client.hpp"
 #include "guest/runtime/page_tables.hpp"
 
+extern "C" const char guest_image_end[];  // sample.ld
+
 namespace softsnp::guest {
 namespace {
 
@@ -199,6 +201,32 @@ void case_vc_without_exit_rate() {
   print("  #VC: ", faults, "\n");
 }
 
+// Pages of the 16 MiB behind the sample go from private to shared and back in random order, and each is
+// written after its move; in the end all must hold what was written last.
+void case_random_conversions() {
+  constexpr u64 pages = (u64{16} << 20) / page_size;
+  const u64 first = align_up(at(guest_image_end), large_page_size);
+  static bool is_shared[pages];
+  static u64 written[pages];
+  for (unsigned round = 1; round <= rounds::random_conversions; ++round) {
+    const u64 index = rdrand() % pages;
+    auto* const page = reinterpret_cast<volatile u64*>(first + index * page_size);
+    if (is_shared[index]) {
+      make_private(page);
+    } else {
+      make_shared(page);
+    }
+    is_shared[index] = !is_shared[index];
+    page[index % 512] = written[index] = round;
+  }
+  u64 wrong = 0;
+  for (u64 index = 0; index < pages; ++index) {
+    const auto* const page = reinterpret_cast<volatile u64*>(first + index * page_size);
+    wrong += written[index] != 0 && page[index % 512] != written[index] ? 1 : 0;
+  }
+  print("  pages that lost their content: ", wrong, "\n");
+}
+
 constexpr Case all[] = {
     {"not-validated", case_not_validated},
     {"not-validated-unhandled", case_not_validated_unhandled},
@@ -221,6 +249,7 @@ constexpr Case all[] = {
     {"vmgexit-rate", case_vmgexit_rate},
     {"vc-rate", case_vc_rate},
     {"vc-without-exit-rate", case_vc_without_exit_rate},
+    {"random-conversions", case_random_conversions},
 };
 
 }  // namespace

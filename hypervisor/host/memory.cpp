@@ -12,9 +12,11 @@ constexpr u64 low_area_bytes = u64{1} << 20;
 
 PageAllocator make_allocator(const machine::HostPort& port) {
   const RmpArea rmp = rmp_area(port.dram_bytes());
+  // Up to the next 2 MiB: what shares a large mapping with the RMP, whose pages are the firmware's,
+  // could only be written through small ones (Linux's snp_fixup_e820_tables()).
   const std::array<PageAllocator::Range, 2> reserved{
       PageAllocator::Range{SystemPhysical(0), low_area_bytes},
-      PageAllocator::Range{rmp.base, rmp.size}};
+      PageAllocator::Range{rmp.base, align_up(rmp.size, large_page_size)}};
   return PageAllocator(port.dram_bytes(), reserved);
 }
 

@@ -17,12 +17,31 @@ Status check_zero(const CommandRow& row, Request& request) {
   return status == Status::success ? status : request.fail(status, "a parameter is out of range");
 }
 
+bool sev_state_fits(SevRule rule, SevPlatformState state) {
+  switch (rule) {
+    case SevRule::any:
+      return true;
+    case SevRule::uninit:
+      return state == SevPlatformState::uninit;
+    case SevRule::init:
+      return state == SevPlatformState::init;
+    case SevRule::initialised:
+      return state != SevPlatformState::uninit;
+    case SevRule::working:
+      return state == SevPlatformState::working;
+  }
+  return false;
+}
+
 Status check_platform(const Firmware& firmware, const CommandRow& row, Request& request) {
   const bool init = firmware.state.platform == PlatformState::init;
   if ((row.platform == PlatformRule::init && !init) ||
       (row.platform == PlatformRule::uninit && init)) {
     return request.fail(Status::invalid_platform_state,
                         init ? "the SNP platform is INIT" : "the SNP platform is UNINIT");
+  }
+  if (!sev_state_fits(row.sev, firmware.state.sev.platform)) {
+    return request.fail(Status::invalid_platform_state, "the SEV platform is in the wrong state");
   }
   return Status::success;
 }
@@ -33,6 +52,29 @@ Status check_address(const Firmware& firmware, Request& request, const PageView&
   }
   if (!firmware.port.in_dram(page.at, bytes) && !firmware.port.rmp().covered(page.at)) {
     return request.fail(Status::invalid_address, "no memory at the address", page);
+  }
+  if (firmware.state.sev.tmr.touches(page.at, bytes)) {
+    return request.fail(Status::invalid_address, "the address lies in the TMR", page);
+  }
+  return Status::success;
+}
+
+// Of a legacy guest: handle, state, ASID.
+Status check_sev_guest(Firmware& firmware, const CommandRow& row, Request& request) {
+  if (row.handle == CommandRow::no_context) {
+    return Status::success;
+  }
+  request.handle = static_cast<u32>(request.field(row.handle));
+  const auto found = firmware.state.sev.guests.find(request.handle);
+  if (found == firmware.state.sev.guests.end()) {
+    return request.fail(Status::invalid_guest, "no legacy guest has this handle");
+  }
+  request.sev_guest = &found->second;
+  if ((row.sev_states & sev_guest::in(found->second.state)) == 0) {
+    return request.fail(Status::invalid_guest_state, "the guest is in the wrong state");
+  }
+  if (row.sev_active && !found->second.active()) {
+    return request.fail(Status::inactive, "the guest has no ASID");
   }
   return Status::success;
 }
@@ -170,6 +212,7 @@ Status common_checks(Firmware& firmware, const CommandRow& row, Request& request
     }
   };
   then([&] { return check_platform(firmware, row, request); });
+  then([&] { return check_sev_guest(firmware, row, request); });
   then([&] { return check_context(firmware, row, request); });
   then([&] {
     return for_each_page(row, request, [&](const PageOperand& operand, PageView& page) {

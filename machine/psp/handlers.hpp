@@ -20,8 +20,6 @@ Status snp_vlek_load(Firmware&, Request&);
 Status snp_platform_status(Firmware&, Request&);
 Status snp_guest_status(Firmware&, Request&);
 Status snp_feature_info(Firmware&, Request&);
-Status sev_platform_status(Firmware&, Request&);
-Status sev_get_id(Firmware&, Request&);
 // guest_commands.cpp
 Status snp_gctx_create(Firmware&, Request&);
 Status snp_decommission(Firmware&, Request&);

@@ -66,6 +66,15 @@ TEST(SampleGuest, ProgramAloneRunsIt) {
   EXPECT_NE(result.err.find("SEV-SNP guest"), std::string::npos) << result.err;
 }
 
+TEST(SampleGuest, RandomConversionsKeepContents) {
+  for (const char* seed : {"0", "5", "6"}) {
+    const ProgramResult result = run_program(
+        {"run", "--memory", "32M", "--seed", seed, "--append", "case=random-conversions"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_NE(result.out.find("lost their content: 0\r\n"), std::string::npos) << result.out;
+  }
+}
+
 // The guest converts pages both ways; at its end the host's direct map is as it was.
 TEST(SampleGuest, RunsUnderEachPolicyOfTheDirectMap) {
   for (const char* policy :

@@ -208,7 +208,7 @@ class FakePort final : public machine::HostPort {
       case psp::Command::launch_update_data:
       case psp::Command::launch_update_vmsa:
       case psp::Command::launch_measure:
-        return SystemPhysical(load_le<psp::SevGuestBytes>(bytes.data()).paddr).page();
+        return SystemPhysical(load_le<psp::SevLaunchUpdate>(bytes.data()).paddr).page();
       case psp::Command::launch_secret:
         return SystemPhysical(load_le<psp::SevPacket>(bytes.data()).guest_paddr).page();
       case psp::Command::dbg_decrypt:
