@@ -139,8 +139,10 @@ Result<void, RunOutcome> Run::prepare() {
     timed_port_.emplace(machine_->port(), times_.port);
   }
   kvm_ = kvm::make_kvm(timed_port_ ? *timed_port_ : machine_->port(), {options_.direct_map});
-  if (const auto told = tell_firmware(*kvm_, *platform); !told) {
-    return bad_input(told.error());
+  if (options_.mode == image::Mode::snp) {
+    if (const auto told = tell_firmware(*kvm_, *platform); !told) {
+      return bad_input(told.error());
+    }
   }
   const image::Inputs inputs = plan_inputs(options_, *files, *kvm_);
   observation_.add_symbols(inputs.kernel.bytes);

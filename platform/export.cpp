@@ -39,7 +39,7 @@ std::vector<MirrorFile> all_files(const Platform& platform) {
 Done write_below(const std::string& root, const MirrorFile& file) {
   for (usize slash = file.path.find('/'); slash != file.path.npos;
        slash = file.path.find('/', slash + 1)) {
-    const Done made = make_directory(root + "/" + file.path.substr(0, slash), Audience::everybody);
+    Done made = make_directory(root + "/" + file.path.substr(0, slash), Audience::everybody);
     if (!made) {
       return made;
     }
@@ -51,11 +51,11 @@ Done write_below(const std::string& root, const MirrorFile& file) {
 
 Result<void, std::string> export_certificates(const Platform& platform,
                                               const std::string& directory) {
-  if (const Done made = make_directory(directory, Audience::everybody); !made) {
+  if (Done made = make_directory(directory, Audience::everybody); !made) {
     return made;
   }
   for (const MirrorFile& file : all_files(platform)) {
-    if (const Done written = write_below(directory, file); !written) {
+    if (Done written = write_below(directory, file); !written) {
       return written;
     }
   }

@@ -18,7 +18,7 @@ struct LaunchedVm {
   kvm::Vcpu* vcpu = nullptr;  // owned by vm
   // What the firmware changed in the CPUID page, one line a register.
   std::vector<std::string> corrected_cpuid;
-  std::optional<kvm::SevMeasurement> measurement;  // of an SEV or SEV-ES guest
+  std::optional<kvm::SevMeasurement> measurement{};  // of an SEV or SEV-ES guest
 };
 
 // QEMU's order: VM, memory, vCPU, LAUNCH_START, pages in the plan's order, LAUNCH_FINISH. A policy

@@ -131,6 +131,34 @@ class FakeVm final : public kvm::Vm {
     }
     return {};
   }
+  Result<void, kvm::Error> sev_launch_start(const kvm::SevLaunchStart&) override {
+    calls.push_back("sev start");
+    return {};
+  }
+  Result<void, kvm::Error> sev_launch_update_data(GuestPhysical, u64) override {
+    calls.push_back("sev update");
+    return {};
+  }
+  Result<void, kvm::Error> sev_launch_update_vmsa() override {
+    calls.push_back("sev vmsa");
+    return {};
+  }
+  Result<kvm::SevMeasurement, kvm::Error> sev_launch_measure() override {
+    calls.push_back("sev measure");
+    return kvm::SevMeasurement{};
+  }
+  Result<void, kvm::Error> sev_launch_secret(GuestPhysical, std::span<const u8>,
+                                             std::span<const u8>) override {
+    return {};
+  }
+  Result<void, kvm::Error> sev_launch_finish() override {
+    calls.push_back("sev finish");
+    return {};
+  }
+  Result<void, kvm::Error> sev_debug_read(GuestPhysical, std::span<u8>) override { return {}; }
+  Result<void, kvm::Error> sev_debug_write(GuestPhysical, std::span<const u8>) override {
+    return {};
+  }
   Result<kvm::Vcpu*, kvm::Error> create_vcpu(u32) override {
     calls.push_back("vcpu");
     return static_cast<kvm::Vcpu*>(&vcpu);
