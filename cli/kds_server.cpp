@@ -23,9 +23,9 @@ void answer(const platform::Platform& platform, const httplib::Request& request,
     response.set_content("expected GET or HEAD\n", "text/plain");
     return;
   }
-  platform::KdsAnswer made = platform::answer_kds(platform, request.target);
+  const platform::KdsAnswer made = platform::answer_kds(platform, request.target);
   response.status = made.status;
-  response.set_content(std::move(made.body), made.content_type);
+  response.set_content(made.body, made.content_type);
 }
 
 }  // namespace
