@@ -7,6 +7,7 @@
 #include "cli/measure_command.hpp"
 #include "cli/options.hpp"
 #include "cli/platform_command.hpp"
+#include "cli/report_command.hpp"
 #include "cli/run_command.hpp"
 
 namespace {
@@ -25,6 +26,9 @@ int perform(const softsnp::cli::PlatformCertsOptions& options) {
 }
 int perform(const softsnp::cli::KdsOptions& options) {
   return softsnp::cli::kds_command(options);
+}
+int perform(const softsnp::cli::ReportOptions& options) {
+  return softsnp::cli::report_command(options);
 }
 
 }  // namespace

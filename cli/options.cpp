@@ -45,6 +45,12 @@ std::optional<kvm::DirectMapPolicy> parse_direct_map(const std::string& text) {
                                    : std::nullopt;
 }
 
+std::optional<u32> parse_request_limit(const std::string& text) {
+  const auto limit = parse_number(text);
+  const bool fits = limit && *limit != 0 && *limit <= 1'000'000;
+  return fits ? std::optional(static_cast<u32>(*limit)) : std::nullopt;
+}
+
 void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--kernel", options.kernel,
                  "bzImage, ELF64 or Multiboot image; without it the built-in sample guest runs")
@@ -72,22 +78,15 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   add(run, "--host-direct-map", options.direct_map, parse_direct_map,
       "how the host keeps its direct map off guest pages, default split-on-small-assign",
       "split-on-assign|split-on-small-assign|split-on-fault|unmap-on-assign");
+  add(run, "--guest-requests", options.guest_requests_per_second, parse_request_limit,
+      "messages to the secure processor a second of the guest's time, default no limit",
+      "NUMBER from 1 to 1000000");
   run.add_flag("--quiet", options.quiet, "no line about the launch");
 }
 
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
-}
-
-std::string full_name(const CLI::App& command) {
-  const CLI::App* const parent = command.get_parent();
-  return (parent != nullptr ? full_name(*parent) + " " : std::string()) + command.get_name();
-}
-
-Failure<ParseStop> usage_error(const std::string& text, const CLI::App& command) {
-  return Failure{
-      ParseStop{2, one_line("softsnp: " + text + " (see " + full_name(command) + " --help)")}};
 }
 
 // The innermost subcommand that was named, also if its options were wrong.
@@ -100,11 +99,22 @@ const CLI::App& named(const CLI::App& app) {
   return app;
 }
 
+std::string full_name(const CLI::App& command) {
+  const CLI::App* const parent = command.get_parent();
+  return (parent != nullptr ? full_name(*parent) + " " : "") + command.get_name();
+}
+
+Failure<ParseStop> usage_error(const std::string& text, const CLI::App& command) {
+  return Failure{
+      ParseStop{2, one_line("softsnp: " + text + " (see " + full_name(command) + " --help)")}};
+}
+
 }  // namespace
 
 Result<Command, ParseStop> parse_command_line(std::span<const char* const> arguments) {
   RunOptions run_options;
   MeasureOptions measure_options;
+  ReportOptions report_options;
   CLI::App app("softsnp: a complete AMD SEV-SNP machine in software", "softsnp");
   app.set_version_flag("--version", std::string("softsnp ") + version);
   app.require_subcommand(1);
@@ -112,6 +122,8 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
   add_run_options(run, run_options);
   CLI::App& measure = *app.add_subcommand("measure", "prints the launch digest a guest will have");
   add_measure_options(measure, measure_options);
+  CLI::App& report = *app.add_subcommand("report", "shows or verifies an attestation report");
+  add_report_options(report, report_options);
   PlatformInitOptions init_options;
   PlatformCertsOptions certs_options;
   KdsOptions kds_options;
@@ -140,6 +152,12 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
   }
   if (platform.kds->parsed()) {
     return Command(std::move(kds_options));
+  }
+  if (report.parsed()) {
+    if (const auto problem = complete(report_options)) {
+      return usage_error(*problem, named(report));
+    }
+    return Command(std::move(report_options));
   }
   if (const auto problem = complete(run_options, run_options.mode == image::Mode::snp)) {
     return usage_error(*problem, run);

@@ -12,6 +12,7 @@
 #include "cli/guest_files.hpp"
 #include "cli/measure_options.hpp"
 #include "cli/platform_options.hpp"
+#include "cli/report_options.hpp"
 #include "cli/run_platform.hpp"
 #include "hypervisor/kvm/kvm.hpp"
 #include "image/launch_plan.hpp"
@@ -27,6 +28,7 @@ struct RunOptions : GuestOptions, PlatformOptions {
   std::string stats;
   u16 debug_exit_port = boot::platform::debug_exit_port;  // 0 = none
   kvm::DirectMapPolicy direct_map = kvm::DirectMapPolicy::split_on_small_assign;
+  u32 guest_requests_per_second = 0;  // 0 = no limit
   bool quiet = false;
 };
 
@@ -37,8 +39,8 @@ struct ParseStop {
   std::string text;
 };
 
-using Command =
-    std::variant<RunOptions, MeasureOptions, PlatformInitOptions, PlatformCertsOptions, KdsOptions>;
+using Command = std::variant<RunOptions, MeasureOptions, ReportOptions, PlatformInitOptions,
+                             PlatformCertsOptions, KdsOptions>;
 
 Result<Command, ParseStop> parse_command_line(std::span<const char* const> arguments);
 

@@ -72,10 +72,12 @@ const char* guest_kind(image::Mode mode) {
 vmm::Config vmm_config(const RunOptions& options, const RunPlatform& platform) {
   vmm::Config config;
   config.finish = platform.finish;
+  config.certificates = platform.certificate_table;
   config.mode = options.mode;
   config.policy = options.policy.value_or(default_policy(options.mode));
   config.debug_exit_port = options.debug_exit_port;
   config.timeout = options.timeout;
+  config.guest_requests_per_second = options.guest_requests_per_second;
   return config;
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <optional>
+#include <vector>
 
 #include "arch/boot/platform.hpp"
 #include "hypervisor/kvm/kvm.hpp"
@@ -22,6 +23,11 @@ struct Config {
   std::optional<std::chrono::milliseconds> timeout;
   // Wall time of the guest's RTC at power-on, seconds since 1970: fixed, so that runs repeat.
   i64 rtc_epoch_seconds = 1'767'225'600;  // 2026-01-01
+  // The certificate table (GHCB sheet 3.6) that goes with reports whose guest asks for it, as
+  // bytes. Empty: such a guest gets a table without entries.
+  std::vector<u8> certificates;
+  // Requests of the guest to the AMD-SP that go through in a second of virtual time; 0 = no limit.
+  u32 guest_requests_per_second = 0;
   // Virtual time between two looks at the console, the signals and the time-out.
   u64 slice_ticks = 5'000'000;
 };

@@ -219,11 +219,16 @@ Done make_vcpu(LaunchedVm& launched, const kvm::Kvm& kvm, kvm::VmType type,
 Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
                                       const image::LaunchPlan& plan, kvm::Observer* observer) {
   const kvm::VmType type = vm_type(plan.mode);
-  auto created = kvm.create_vm({type, observer});
+  auto created = kvm.create_vm({type, observer, config.guest_requests_per_second});
   if (!created) {
     return refused(OutcomeKind::internal_fault, "VM", created.error());
   }
   LaunchedVm launched{std::move(*created), nullptr, {}, {}};
+  if (type == kvm::VmType::snp && !config.certificates.empty()) {
+    if (const auto done = launched.vm->enable_certificate_exits(); !done) {
+      return refused(OutcomeKind::internal_fault, "certificates", done.error());
+    }
+  }
   if (const Done done = give_memory(*launched.vm, plan); !done) {
     return Failure{done.error()};
   }

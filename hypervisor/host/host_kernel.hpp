@@ -7,6 +7,7 @@
 #include "hypervisor/host/psp_mailbox.hpp"
 #include "hypervisor/host/rmp.hpp"
 #include "hypervisor/host/sev_device.hpp"
+#include "hypervisor/host/sev_mailbox.hpp"
 
 namespace softsnp::host {
 
@@ -16,8 +17,9 @@ struct HostKernel {
         psp(memory),
         rmp(memory, psp),
         platform(memory, psp, rmp),
+        sev(memory, psp, rmp, platform),
         asids(port, platform),
-        sev(memory, psp, platform) {}
+        sev_device(memory, psp, platform) {}
   HostKernel(const HostKernel&) = delete;
   HostKernel& operator=(const HostKernel&) = delete;
 
@@ -27,8 +29,9 @@ struct HostKernel {
   PspMailbox psp;
   Rmp rmp;
   Platform platform;
+  SevMailbox sev;
   AsidPool asids;
-  SevDevice sev;
+  SevDevice sev_device;
 };
 
 }  // namespace softsnp::host

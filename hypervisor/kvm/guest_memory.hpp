@@ -24,6 +24,7 @@ class GuestMemory {
 
   Result<void, Error> set_region(u32 slot, GuestPhysical gpa, u64 bytes);
   Result<void, Error> set_private(GuestPhysical gpa, u64 bytes, bool is_private);
+  bool is_encrypted() const { return has_encrypted_memory(type_); }
   bool is_private(GuestPhysical page) const { return attributes_.is_private(page.page()); }
 
   // Through the direct map; backing is made on demand. EFAULT: no memory, private, or RMP fault.

@@ -25,7 +25,9 @@ class VmImpl final : public Vm {
         sev_(host, memory_, config.type),
         context_{host, config.type, observer_, counters_,  memory_,
                  snp_, sev_,        maps,      plain_asid, u64{0} - host.port().tsc(),
-                 0,    {},          0} {}
+                 0,    {}} {
+    context_.request_limiter = RequestLimiter(config.guest_requests_per_second);
+  }
   // vCPUs first, then the firmware's guest, then its memory.
   ~VmImpl() override { vcpus_.clear(); }
 
@@ -58,6 +60,7 @@ class VmImpl final : public Vm {
   Result<void, Error> sev_launch_finish() override;
   Result<void, Error> sev_debug_read(GuestPhysical gpa, std::span<u8> to) override;
   Result<void, Error> sev_debug_write(GuestPhysical gpa, std::span<const u8> from) override;
+  Result<void, Error> enable_certificate_exits() override;
   Result<Vcpu*, Error> create_vcpu(u32 apic_id) override;
 
   void signal_msi(u64 address, u32 data) override;
@@ -170,6 +173,14 @@ Result<void, Error> VmImpl::sev_debug_write(GuestPhysical gpa, std::span<const u
   return context_.is_sev() ? sev_.debug_write(gpa, from) : not_sev();
 }
 
+Result<void, Error> VmImpl::enable_certificate_exits() {
+  if (!context_.is_snp()) {
+    return fail(ENOTTY, "not an SNP VM");
+  }
+  context_.certificate_exits = true;
+  return {};
+}
+
 Result<Vcpu*, Error> VmImpl::create_vcpu(u32 apic_id) {
   if (!vcpus_.empty()) {
     return fail(EEXIST, "one vCPU a VM so far");
@@ -220,12 +231,12 @@ class KvmImpl final : public Kvm {
   std::vector<CpuidEntry> supported_cpuid(VmType type) const override {
     return kvm::supported_cpuid(host_.memory.port(), type);
   }
-  Result<void, Error> snp_commit() override { return as_ours(host_.sev.snp_commit()); }
+  Result<void, Error> snp_commit() override { return as_ours(host_.sev_device.snp_commit()); }
   Result<void, Error> snp_set_config(const psp::SnpConfig& config) override {
-    return as_ours(host_.sev.snp_set_config(config));
+    return as_ours(host_.sev_device.snp_set_config(config));
   }
   Result<void, Error> snp_vlek_load(const psp::WrappedVlek& wrapped) override {
-    return as_ours(host_.sev.snp_vlek_load(wrapped));
+    return as_ours(host_.sev_device.snp_vlek_load(wrapped));
   }
   DirectMapReport direct_map() const override {
     const host::DirectMap& map = host_.memory.direct_map();

@@ -28,7 +28,7 @@ Result<void, Error> SevGuest::expect(Stage stage) const {
 }
 
 Result<void, Error> SevGuest::command(psp::Command id, std::span<u8> buffer) {
-  const psp::Status status = host_.psp.command(id, buffer);
+  const psp::Status status = host_.sev.command(id, buffer);
   if (status != psp::Status::success) {
     return Failure<Error>{Error{EIO, psp::number(status),
                                 std::string(psp::name(id)) + " failed: " + psp::name(status)}};

@@ -84,6 +84,8 @@ TEST(Options, Everything) {
                               "0x501",
                               "--host-direct-map",
                               "unmap-on-assign",
+                              "--guest-requests",
+                              "5",
                               "--quiet"});
   ASSERT_TRUE(options.ok()) << options.error().text;
   EXPECT_EQ(options->kernel, "k");
@@ -99,6 +101,7 @@ TEST(Options, Everything) {
   EXPECT_EQ(options->product, psp::Product::milan);
   EXPECT_EQ(options->debug_exit_port, 0x501);
   EXPECT_EQ(options->direct_map, kvm::DirectMapPolicy::unmap_on_assign);
+  EXPECT_EQ(options->guest_requests_per_second, 5u);
   EXPECT_TRUE(options->quiet);
 }
 
@@ -167,6 +170,8 @@ TEST(Options, BadUsageIsOneLineWithStatusTwo) {
       {"run", "--timeout", "-1"},
       {"run", "--seed", "1x"},
       {"run", "--debug-exit", "70000"},
+      {"run", "--guest-requests", "0"},
+      {"run", "--guest-requests", "0x100000001"},
       {"run", "--initrd", "i"},
       {"run", "stray"},
       {"run", "--report-version", "4"},

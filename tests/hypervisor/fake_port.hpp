@@ -190,8 +190,11 @@ class FakePort final : public machine::HostPort {
       return psp::number(psp::Status::invalid_page_state);
     }
     if (command == psp::Command::launch_start) {
-      const std::array<u8, 4> handle{1, 0, 0, 0};
-      (void)store(buffer, handle, PageSize::size_4k).ok();
+      // The firmware writes its page and lets go of it.
+      auto& page = pages_[buffer.page_number()];
+      page.resize(4096);
+      page[0] = 1;  // the handle
+      rmp[buffer.page_number()].immutable = 0;
     } else if (command == psp::Command::snp_launch_update) {
       rmp[load_le<psp::SnpLaunchUpdate>(bytes.data()).page_paddr >> 12].immutable = 0;
     } else if (command == psp::Command::snp_page_reclaim) {

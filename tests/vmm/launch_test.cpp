@@ -57,6 +57,17 @@ TEST(Launch, SnpStepsInQemusOrder) {
   EXPECT_TRUE(vm.written.empty()) << "nothing goes through shared memory";
 }
 
+TEST(Launch, CertificatesAndTheLimitOfRequestsReachTheHypervisor) {
+  FakeKvm kvm;
+  Config config;
+  config.certificates = {1, 2, 3};
+  config.guest_requests_per_second = 7;
+  const auto launched = launch(kvm, config, small_plan(image::Mode::snp), nullptr);
+  ASSERT_TRUE(launched.ok());
+  EXPECT_EQ(kvm.vm.calls.front(), "certificate exits");
+  EXPECT_EQ(kvm.guest_requests_per_second, 7u);
+}
+
 TEST(Launch, CorrectedCpuidPageIsUsedAndReported) {
   FakeKvm kvm;
   psp::CpuidPage accepted{};
