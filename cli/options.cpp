@@ -70,8 +70,9 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--trace", options.trace, "writes one JSON object a line for each event")
       ->type_name("FILE");
   run.add_option("--stats", options.stats, "writes counters at the end")->type_name("FILE");
-  add(run, "--product", options.product, parse_product, "the processor, default genoa",
-      "milan|genoa|turin");
+  add(run, "--product", options.product, parse_product,
+      "the processor, default the platform's or genoa", "milan|genoa|turin");
+  add_platform_options(run, options);
   add(run, "--debug-exit", options.debug_exit_port, parse_port,
       "port of isa-debug-exit, default 0xf4", "PORT or none");
   add(run, "--host-direct-map", options.direct_map, parse_direct_map,
@@ -89,14 +90,13 @@ std::string one_line(std::string text) {
 }
 
 // The innermost subcommand that was named, also if its options were wrong.
-const CLI::App* named(const CLI::App& app) {
+const CLI::App& named(const CLI::App& app) {
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     if (command->parsed() || command->count() != 0) {
-      const CLI::App* const inner = named(*command);
-      return inner != nullptr ? inner : command;
+      return named(*command);
     }
   }
-  return nullptr;
+  return app;
 }
 
 std::string full_name(const CLI::App& command) {
@@ -124,16 +124,19 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
   add_measure_options(measure, measure_options);
   CLI::App& report = *app.add_subcommand("report", "shows or verifies an attestation report");
   add_report_options(report, report_options);
+  PlatformInitOptions init_options;
+  PlatformCertsOptions certs_options;
+  KdsOptions kds_options;
+  const PlatformCommands platform =
+      add_platform_commands(app, init_options, certs_options, kds_options);
   try {
     app.parse(static_cast<int>(arguments.size()), arguments.data());
   } catch (const CLI::CallForVersion& version_text) {
     return Failure{ParseStop{0, version_text.what()}};
   } catch (const CLI::Success&) {  // help, of whichever command was named
-    const CLI::App* const command = named(app);
-    return Failure{ParseStop{0, command != nullptr ? command->help() : app.help()}};
+    return Failure{ParseStop{0, named(app).help()}};
   } catch (const CLI::ParseError& error) {
-    const CLI::App* const command = named(app);
-    return usage_error(error.what(), command != nullptr ? *command : run);
+    return usage_error(error.what(), named(app));
   }
   if (measure.parsed()) {
     if (const auto problem = complete(measure_options)) {
@@ -141,11 +144,23 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
     }
     return Command(std::move(measure_options));
   }
+  if (platform.init->parsed()) {
+    return Command(std::move(init_options));
+  }
+  if (platform.certs->parsed()) {
+    return Command(std::move(certs_options));
+  }
+  if (platform.kds->parsed()) {
+    return Command(std::move(kds_options));
+  }
   if (report.parsed()) {
     if (const auto problem = complete(report_options)) {
-      return usage_error(*problem, *named(report));
+      return usage_error(*problem, named(report));
     }
     return Command(std::move(report_options));
+  }
+  if (const auto problem = complete(run_options, run_options.mode == image::Mode::snp)) {
+    return usage_error(*problem, run);
   }
   if (run_options.kernel.empty() && !run_options.initrd.empty()) {
     return usage_error("--initrd needs --kernel", run);

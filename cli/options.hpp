@@ -11,13 +11,15 @@
 #include "base/result.hpp"
 #include "cli/guest_files.hpp"
 #include "cli/measure_options.hpp"
+#include "cli/platform_options.hpp"
 #include "cli/report_options.hpp"
+#include "cli/run_platform.hpp"
 #include "hypervisor/kvm/kvm.hpp"
 #include "image/launch_plan.hpp"
 
 namespace softsnp::cli {
 
-struct RunOptions : GuestOptions {
+struct RunOptions : GuestOptions, PlatformOptions {
   std::optional<u64> policy;  // default: what the mode asks for
   u64 seed = 0;
   image::Mode mode = image::Mode::snp;
@@ -37,7 +39,8 @@ struct ParseStop {
   std::string text;
 };
 
-using Command = std::variant<RunOptions, MeasureOptions, ReportOptions>;
+using Command = std::variant<RunOptions, MeasureOptions, ReportOptions, PlatformInitOptions,
+                             PlatformCertsOptions, KdsOptions>;
 
 Result<Command, ParseStop> parse_command_line(std::span<const char* const> arguments);
 

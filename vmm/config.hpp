@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arch/boot/platform.hpp"
+#include "hypervisor/kvm/kvm.hpp"
 #include "image/launch_plan.hpp"
 
 namespace softsnp::vmm {
@@ -13,6 +14,8 @@ namespace softsnp::vmm {
 struct Config {
   image::Mode mode = image::Mode::snp;
   u64 policy = 0x30000;
+  // Of an SNP guest: host data, ID block and authentication information.
+  kvm::LaunchFinish finish;
   // Port of isa-debug-exit; 0 = no such device.
   u16 debug_exit_port = boot::platform::debug_exit_port;
   // Host time after which the run ends. It ends the run and decides nothing else: the only place

@@ -92,17 +92,21 @@ Failure<RunOutcome> policy_refused(u64 policy, const kvm::Error& error) {
                  fmt::format("launch with policy {:#x} refused", policy), error);
 }
 
-Done launch_protected(LaunchedVm& launched, const image::LaunchPlan& plan, u64 policy) {
-  if (const auto done = launched.vm->launch_start({policy}); !done) {
-    return policy_refused(policy, done.error());
+Done launch_protected(LaunchedVm& launched, const image::LaunchPlan& plan, const Config& config) {
+  if (const auto done = launched.vm->launch_start({config.policy}); !done) {
+    return policy_refused(config.policy, done.error());
   }
   for (const image::LaunchRegion& region : plan.regions) {
     if (Done done = launch_region(launched, region); !done) {
       return done;
     }
   }
-  if (const auto done = launched.vm->launch_finish({}); !done) {
-    return refused(OutcomeKind::internal_fault, "launch finish", done.error());
+  if (const auto done = launched.vm->launch_finish(config.finish); !done) {
+    // What firmware has against a launch without an ID block is our fault.
+    const bool users_fault = !config.finish.id_block.empty() && done.error().firmware != 0;
+    return refused(users_fault ? OutcomeKind::bad_input : OutcomeKind::internal_fault,
+                   users_fault ? "launch with this ID block refused" : "launch finish",
+                   done.error());
   }
   return {};
 }
@@ -193,7 +197,7 @@ Done fill(LaunchedVm& launched, const image::LaunchPlan& plan, const Config& con
     case image::Mode::snp:
       break;
   }
-  return launch_protected(launched, plan, config.policy);
+  return launch_protected(launched, plan, config);
 }
 
 Done make_vcpu(LaunchedVm& launched, const kvm::Kvm& kvm, kvm::VmType type,

@@ -6,6 +6,7 @@
 #include "hypervisor/host/platform.hpp"
 #include "hypervisor/host/psp_mailbox.hpp"
 #include "hypervisor/host/rmp.hpp"
+#include "hypervisor/host/sev_device.hpp"
 #include "hypervisor/host/sev_mailbox.hpp"
 
 namespace softsnp::host {
@@ -17,7 +18,8 @@ struct HostKernel {
         rmp(memory, psp),
         platform(memory, psp, rmp),
         sev(memory, psp, rmp, platform),
-        asids(port, platform) {}
+        asids(port, platform),
+        sev_device(memory, psp, platform) {}
   HostKernel(const HostKernel&) = delete;
   HostKernel& operator=(const HostKernel&) = delete;
 
@@ -29,6 +31,7 @@ struct HostKernel {
   Platform platform;
   SevMailbox sev;
   AsidPool asids;
+  SevDevice sev_device;
 };
 
 }  // namespace softsnp::host

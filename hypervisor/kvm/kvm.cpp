@@ -218,6 +218,10 @@ void VmImpl::set_ioapic_level_vectors(std::span<const u8> vectors) {
   }
 }
 
+Result<void, Error> as_ours(const Result<void, host::Error>& result) {
+  return result ? Result<void, Error>() : fail(result.error());
+}
+
 class KvmImpl final : public Kvm {
  public:
   KvmImpl(machine::HostPort& port, const host::DirectMapConfig& direct_map)
@@ -226,6 +230,13 @@ class KvmImpl final : public Kvm {
   Result<std::unique_ptr<Vm>, Error> create_vm(const VmConfig& config) override;
   std::vector<CpuidEntry> supported_cpuid(VmType type) const override {
     return kvm::supported_cpuid(host_.memory.port(), type);
+  }
+  Result<void, Error> snp_commit() override { return as_ours(host_.sev_device.snp_commit()); }
+  Result<void, Error> snp_set_config(const psp::SnpConfig& config) override {
+    return as_ours(host_.sev_device.snp_set_config(config));
+  }
+  Result<void, Error> snp_vlek_load(const psp::WrappedVlek& wrapped) override {
+    return as_ours(host_.sev_device.snp_vlek_load(wrapped));
   }
   DirectMapReport direct_map() const override {
     const host::DirectMap& map = host_.memory.direct_map();

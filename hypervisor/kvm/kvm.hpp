@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arch/address.hpp"
+#include "arch/psp/platform_buffers.hpp"
 #include "arch/svm/vmsa.hpp"
 #include "base/result.hpp"
 #include "hypervisor/host/direct_map_policy.hpp"
@@ -205,6 +206,10 @@ class Kvm {
   virtual Result<std::unique_ptr<Vm>, Error> create_vm(const VmConfig& config) = 0;
   // KVM_GET_SUPPORTED_CPUID: host CPUID with what this hypervisor supports, KVM leaves included.
   virtual std::vector<CpuidEntry> supported_cpuid(VmType type) const = 0;
+  // /dev/sev: what the host's owner tells the firmware, which is initialised first.
+  virtual Result<void, Error> snp_commit() = 0;
+  virtual Result<void, Error> snp_set_config(const psp::SnpConfig& config) = 0;
+  virtual Result<void, Error> snp_vlek_load(const psp::WrappedVlek& wrapped) = 0;
   virtual DirectMapReport direct_map() const = 0;
   // Pages that could not be taken back from the RMP (Linux: snp_leak_pages).
   struct LeakedPage {

@@ -8,7 +8,8 @@ namespace {
 
 PspState initial_state(const PspConfig& config) {
   PspState state;
-  state.current_tcb = state.committed_tcb = state.reported_tcb = config.tcb;
+  state.current_tcb = config.tcb;
+  state.committed_tcb = state.reported_tcb = config.committed_tcb.value_or(config.tcb);
   state.committed_version = config.version;
   state.drbg.seed = config.seed;
   return state;

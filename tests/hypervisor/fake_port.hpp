@@ -179,6 +179,9 @@ class FakePort final : public machine::HostPort {
     (void)load(buffer, bytes).ok();
     psp_calls.push_back({command, bytes});
     log.push_back(psp::name(command));
+    if (during_psp) {
+      during_psp(psp_calls.back());
+    }
     if (const auto forced = psp_status.find(command); forced != psp_status.end()) {
       return psp::number(forced->second);
     }
@@ -248,6 +251,7 @@ class FakePort final : public machine::HostPort {
   std::map<std::pair<unsigned, u32>, u64> msrs;
   std::map<psp::Command, psp::Status> psp_status;
   std::vector<PspCall> psp_calls;
+  std::function<void(const PspCall&)> during_psp;
   std::vector<std::string> log;
   std::deque<Step> script;
   machine::CoreRegisters registers;

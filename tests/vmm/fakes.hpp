@@ -130,8 +130,12 @@ class FakeVm final : public kvm::Vm {
     }
     return {};
   }
-  Result<void, kvm::Error> launch_finish(const kvm::LaunchFinish&) override {
+  Result<void, kvm::Error> launch_finish(const kvm::LaunchFinish& given) override {
     calls.push_back("finish");
+    finish = given;
+    if (finish_error.number != 0) {
+      return Failure{finish_error};
+    }
     return {};
   }
   Result<void, kvm::Error> enable_certificate_exits() override {
@@ -196,6 +200,8 @@ class FakeVm final : public kvm::Vm {
   int conversion_error = 0;
   int write_error = 0;
   kvm::Error start_error;
+  kvm::LaunchFinish finish;
+  kvm::Error finish_error;
   std::vector<u8> accepted_cpuid_page;
   u64 policy = 0;
 };
@@ -210,6 +216,9 @@ class FakeKvm final : public kvm::Kvm {
     return std::unique_ptr<kvm::Vm>(std::move(prepared_));
   }
   std::vector<kvm::CpuidEntry> supported_cpuid(kvm::VmType) const override { return cpuid; }
+  Result<void, kvm::Error> snp_commit() override { return {}; }
+  Result<void, kvm::Error> snp_set_config(const psp::SnpConfig&) override { return {}; }
+  Result<void, kvm::Error> snp_vlek_load(const psp::WrappedVlek&) override { return {}; }
   kvm::DirectMapReport direct_map() const override { return {}; }
   std::vector<LeakedPage> leaked_pages() const override { return {}; }
 
