@@ -7,6 +7,8 @@
 #include "arch/x86/msr.hpp"
 #include "hypervisor/kvm/error.hpp"
 #include "hypervisor/kvm/msr_permissions.hpp"
+#include "hypervisor/kvm/own_ram.hpp"
+#include "hypervisor/kvm/process_memory.hpp"
 #include "hypervisor/kvm/vcpu.hpp"
 
 namespace softsnp::kvm {
@@ -20,7 +22,8 @@ class VmImpl final : public Vm {
  public:
   VmImpl(host::HostKernel& host, const VmConfig& config, PermissionMaps maps, Asid plain_asid)
       : observer_(config.observer != nullptr ? *config.observer : no_observer_),
-        memory_(host, config.type, observer_, counters_),
+        own_ram_(host, memory_),
+        memory_(host, config, observer_, counters_),
         snp_(host, memory_),
         sev_(host, memory_, config.type),
         context_{host, config.type, observer_, counters_,  memory_,
@@ -31,8 +34,26 @@ class VmImpl final : public Vm {
 
   bool has_page_tables() const { return memory_.root() != SystemPhysical(0); }
 
+  Result<void, Error> set_user_memory_region(const UserMemoryRegion& region) override {
+    return memory_.set_region(region);
+  }
+  Result<std::vector<u64>, Error> get_dirty_log(u32 slot) override {
+    return memory_.take_dirty_log(slot);
+  }
+  Result<u32, Error> create_guest_memfd(u64 bytes) override {
+    return memory_.create_guest_memfd(bytes);
+  }
+  Result<void, Error> close_guest_memfd(u32 file) override {
+    return memory_.close_guest_memfd(file);
+  }
+  Result<void, Error> register_region(HostVirtual first, u64 bytes) override {
+    return memory_.regions().add(first, bytes);
+  }
+  Result<void, Error> unregister_region(HostVirtual first, u64 bytes) override {
+    return memory_.regions().remove(first, bytes);
+  }
   Result<void, Error> set_memory_region(u32 slot, GuestPhysical gpa, u64 size) override {
-    return memory_.set_region(slot, gpa, size);
+    return own_ram_.set(slot, gpa, size, context_.is_snp());
   }
   Result<void, Error> set_private(GuestPhysical gpa, u64 size, bool is_private) override {
     return memory_.set_private(gpa, size, is_private);
@@ -71,6 +92,7 @@ class VmImpl final : public Vm {
   Observer no_observer_;
   Observer& observer_;
   Counters counters_;
+  OwnRam own_ram_;
   GuestMemory memory_;
   SnpGuest snp_;
   SevGuest sev_;
@@ -209,8 +231,8 @@ void VmImpl::set_ioapic_level_vectors(std::span<const u8> vectors) {
 
 class KvmImpl final : public Kvm {
  public:
-  KvmImpl(machine::HostPort& port, const host::DirectMapConfig& direct_map)
-      : host_(port, direct_map) {}
+  KvmImpl(machine::HostPort& port, const HostConfig& config)
+      : host_(port, config.direct_map, {config.lock_limit_bytes}), memory_(host_) {}
 
   Result<std::unique_ptr<Vm>, Error> create_vm(const VmConfig& config) override;
   std::vector<CpuidEntry> supported_cpuid(VmType type) const override {
@@ -220,6 +242,7 @@ class KvmImpl final : public Kvm {
     const host::DirectMap& map = host_.memory.direct_map();
     return {map.counters(), map.census(), map.assigned_pages()};
   }
+  ProcessMemory& memory() override { return memory_; }
   std::vector<LeakedPage> leaked_pages() const override {
     std::vector<LeakedPage> pages;
     for (const auto& leaked : host_.memory.leaked()) {
@@ -232,6 +255,7 @@ class KvmImpl final : public Kvm {
   Result<PermissionMaps, Error> maps_for(VmType type);
 
   mutable host::HostKernel host_;
+  ProcessMemoryImpl memory_;
   std::array<std::optional<PermissionMaps>, 4> maps_;  // by VmType
   u32 plain_vms_ = 0;
 };
@@ -272,8 +296,8 @@ Result<std::unique_ptr<Vm>, Error> KvmImpl::create_vm(const VmConfig& config) {
 
 }  // namespace
 
-std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const host::DirectMapConfig& direct_map) {
-  return std::make_unique<KvmImpl>(port, direct_map);
+std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const HostConfig& config) {
+  return std::make_unique<KvmImpl>(port, config);
 }
 
 }  // namespace softsnp::kvm

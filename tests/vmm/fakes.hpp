@@ -1,6 +1,7 @@
 // A hypervisor that plays a script: each run() of the vCPU returns the next exit.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -88,6 +89,30 @@ class FakeVm final : public kvm::Vm {
     regions[gpa.value()] = size;
     return {};
   }
+  Result<void, kvm::Error> set_user_memory_region(const kvm::UserMemoryRegion& region) override {
+    calls.push_back("region " + std::to_string(region.slot));
+    regions[region.gpa.value()] = region.size;
+    slots.push_back(region);
+    return {};
+  }
+  Result<std::vector<u64>, kvm::Error> get_dirty_log(u32) override { return std::vector<u64>{}; }
+  Result<u32, kvm::Error> create_guest_memfd(u64 size) override {
+    memfds.push_back(size);
+    return static_cast<u32>(memfds.size());
+  }
+  Result<void, kvm::Error> close_guest_memfd(u32) override { return {}; }
+  Result<void, kvm::Error> register_region(HostVirtual first, u64 size) override {
+    calls.push_back("register");
+    if (register_error != 0) {
+      return Failure{kvm::Error{register_error, 0, "scripted"}};
+    }
+    registered.push_back({first, size});
+    return {};
+  }
+  Result<void, kvm::Error> unregister_region(HostVirtual first, u64 size) override {
+    registered.erase(std::find(registered.begin(), registered.end(), kvm::RamBlock{first, size}));
+    return {};
+  }
   Result<void, kvm::Error> set_private(GuestPhysical gpa, u64 size, bool is_private) override {
     calls.push_back(is_private ? "private" : "shared");
     conversions.push_back({gpa.value(), size, is_private});
@@ -127,6 +152,34 @@ class FakeVm final : public kvm::Vm {
     calls.push_back("finish");
     return {};
   }
+  Result<void, kvm::Error> sev_launch_start(const kvm::SevLaunchStart&) override {
+    calls.push_back("sev start");
+    return {};
+  }
+  Result<void, kvm::Error> sev_launch_update_data(GuestPhysical, u64) override {
+    calls.push_back("sev update");
+    return {};
+  }
+  Result<void, kvm::Error> sev_launch_update_vmsa() override {
+    calls.push_back("sev vmsa");
+    return {};
+  }
+  Result<kvm::SevMeasurement, kvm::Error> sev_launch_measure() override {
+    calls.push_back("sev measure");
+    return kvm::SevMeasurement{};
+  }
+  Result<void, kvm::Error> sev_launch_secret(GuestPhysical, std::span<const u8>,
+                                             std::span<const u8>) override {
+    return {};
+  }
+  Result<void, kvm::Error> sev_launch_finish() override {
+    calls.push_back("sev finish");
+    return {};
+  }
+  Result<void, kvm::Error> sev_debug_read(GuestPhysical, std::span<u8>) override { return {}; }
+  Result<void, kvm::Error> sev_debug_write(GuestPhysical, std::span<const u8>) override {
+    return {};
+  }
   Result<kvm::Vcpu*, kvm::Error> create_vcpu(u32) override {
     calls.push_back("vcpu");
     return static_cast<kvm::Vcpu*>(&vcpu);
@@ -154,10 +207,44 @@ class FakeVm final : public kvm::Vm {
   std::map<u64, u64> regions;
   std::vector<Conversion> conversions;
   std::map<u64, std::vector<u8>> written;
+  std::vector<kvm::UserMemoryRegion> slots;
+  std::vector<u64> memfds;
+  std::vector<kvm::RamBlock> registered;
   int conversion_error = 0;
+  int register_error = 0;
   kvm::Error start_error;
   std::vector<u8> accepted_cpuid_page;
   u64 policy = 0;
+};
+
+// Addresses without anything behind them.
+class FakeProcessMemory final : public kvm::ProcessMemory {
+ public:
+  Result<HostVirtual, kvm::Error> map(u64 bytes) override {
+    const HostVirtual first(next_);
+    next_ += align_up(bytes, large_page_size);
+    mapped.push_back({first, bytes});
+    return first;
+  }
+  Result<void, kvm::Error> unmap(HostVirtual first) override {
+    mapped.erase(std::find_if(mapped.begin(), mapped.end(),
+                              [&](const kvm::RamBlock& block) { return block.first == first; }));
+    return {};
+  }
+  Result<void, kvm::Error> read(HostVirtual, std::span<u8>) override { return {}; }
+  Result<void, kvm::Error> write(HostVirtual, std::span<const u8>) override { return {}; }
+  std::vector<kvm::RamBlock> blocks() const override { return mapped; }
+  kvm::MoveReport compact() override { return {}; }
+  kvm::MoveReport migrate(kvm::RamBlock, unsigned) override { return {}; }
+  kvm::MoveReport swap_out(kvm::RamBlock) override { return {}; }
+  kvm::MoveReport swap_in(kvm::RamBlock) override { return {}; }
+  kvm::MoveReport merge(std::span<const kvm::RamBlock>) override { return {}; }
+  kvm::ProcessMemoryReport report() const override { return {}; }
+
+  std::vector<kvm::RamBlock> mapped;
+
+ private:
+  u64 next_ = u64{1} << 44;
 };
 
 // Hands out one VM, prepared before.
@@ -169,8 +256,12 @@ class FakeKvm final : public kvm::Kvm {
     return std::unique_ptr<kvm::Vm>(std::move(prepared_));
   }
   std::vector<kvm::CpuidEntry> supported_cpuid(kvm::VmType) const override { return cpuid; }
+  kvm::DirectMapReport direct_map() const override { return {}; }
+  kvm::ProcessMemory& memory() override { return process; }
+  std::vector<LeakedPage> leaked_pages() const override { return {}; }
 
   FakeWorld world;
+  FakeProcessMemory process;
 
  private:
   std::unique_ptr<FakeVm> prepared_;
