@@ -231,8 +231,8 @@ void VmImpl::set_ioapic_level_vectors(std::span<const u8> vectors) {
 
 class KvmImpl final : public Kvm {
  public:
-  KvmImpl(machine::HostPort& port, const HostConfig& config)
-      : host_(port, config.direct_map, {config.lock_limit_bytes}), memory_(host_) {}
+  KvmImpl(machine::HostPort& port, const DirectMapConfig& direct_map, u64 lock_limit_bytes)
+      : host_(port, direct_map, {lock_limit_bytes}), memory_(host_) {}
 
   Result<std::unique_ptr<Vm>, Error> create_vm(const VmConfig& config) override;
   std::vector<CpuidEntry> supported_cpuid(VmType type) const override {
@@ -296,8 +296,9 @@ Result<std::unique_ptr<Vm>, Error> KvmImpl::create_vm(const VmConfig& config) {
 
 }  // namespace
 
-std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const HostConfig& config) {
-  return std::make_unique<KvmImpl>(port, config);
+std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const DirectMapConfig& direct_map,
+                              u64 lock_limit_bytes) {
+  return std::make_unique<KvmImpl>(port, direct_map, lock_limit_bytes);
 }
 
 }  // namespace softsnp::kvm

@@ -190,13 +190,6 @@ struct VmConfig {
 using host::DirectMapConfig;
 using host::DirectMapPolicy;
 
-// The host kernel's settings.
-struct HostConfig {
-  DirectMapConfig direct_map;
-  // RLIMIT_MEMLOCK of the VMM's process; as a default it may lock all it has.
-  u64 lock_limit_bytes = ~u64{0};
-};
-
 // The host kernel's direct map as a whole.
 struct DirectMapReport {
   host::DirectMapCounters counters;
@@ -224,10 +217,8 @@ class Kvm {
 };
 
 // port must outlive the result.
-std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const HostConfig& config);
-inline std::unique_ptr<Kvm> make_kvm(machine::HostPort& port,
-                                     const DirectMapConfig& direct_map = {}) {
-  return make_kvm(port, HostConfig{direct_map, ~u64{0}});
-}
+// lock_limit_bytes: RLIMIT_MEMLOCK of the VMM's process; as a default it may lock all it has.
+std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const DirectMapConfig& direct_map = {},
+                              u64 lock_limit_bytes = ~u64{0});
 
 }  // namespace softsnp::kvm
