@@ -62,11 +62,6 @@ SystemPhysical Backing::take_page(u64 offset) {
   return taken;
 }
 
-void Backing::replace_page(u64 offset, SystemPhysical at) {
-  (void)take_page(offset);
-  put_page(offset, at);
-}
-
 SystemPhysical Backing::take_whole(u64 offset) {
   Frame& f = frame(offset);
   const SystemPhysical taken = f.whole;

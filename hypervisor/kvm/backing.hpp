@@ -41,8 +41,6 @@ class Backing {
   // Forgets the page and returns it; breaks a whole frame up. The page must be there.
   SystemPhysical take_page(u64 offset);
   SystemPhysical take_whole(u64 offset);
-  // Another page takes the place of one that is there.
-  void replace_page(u64 offset, SystemPhysical at);
 
  private:
   std::vector<Frame> frames_;

@@ -8,7 +8,10 @@ std::optional<SystemPhysical> GuestMemfd::page(u64 offset, bool whole_wanted) {
   if (const auto at = backing_.find(offset)) {
     return at;
   }
-  if (whole_wanted && backing_.frame(offset).is_empty()) {
+  if (is_swapped(offset)) {
+    return swap_in(offset) ? backing_.find(offset) : std::nullopt;
+  }
+  if (whole_wanted && backing_.frame(offset).is_empty() && !any_swapped_around(offset)) {
     if (const auto large = host_.memory.allocate(PageSize::size_2m)) {
       backing_.put_whole(offset, *large);
       pages().set_guest_memfd(*large, PageSize::size_2m, true);
@@ -118,17 +121,12 @@ void GuestMemfd::punch_frame(u64 first, u64 bytes) {
 }
 
 void GuestMemfd::punch_hole(u64 first, u64 bytes) {
+  drop_swapped(first, bytes);
   for (u64 at = first; at < first + bytes;) {
     const u64 next = std::min(align_down(at, large_page_size) + large_page_size, first + bytes);
     punch_frame(at, next - at);
     at = next;
   }
-}
-
-void GuestMemfd::replace_page(u64 offset, SystemPhysical at) {
-  pages().set_guest_memfd(*backing_.find(offset), PageSize::size_4k, false);
-  pages().set_guest_memfd(at, PageSize::size_4k, true);
-  backing_.replace_page(offset, at);
 }
 
 }  // namespace softsnp::kvm

@@ -3,7 +3,10 @@
 // the RMP when the guest first needs them. Linux virt/kvm/guest_memfd.c, arch/x86/kvm/svm/sev.c.
 #pragma once
 
+#include <map>
+
 #include "hypervisor/host/host_kernel.hpp"
+#include "hypervisor/host/snp_pages.hpp"
 #include "hypervisor/kvm/backing.hpp"
 #include "hypervisor/kvm/events.hpp"
 
@@ -33,8 +36,17 @@ class GuestMemfd {
   bool smash(u64 offset);
   // Contents go. A page that the RMP does not give back is leaked.
   void punch_hole(u64 first, u64 bytes);
-  // SNP_PAGE_MOVE and its kin have put another page there, with an RMP entry of its own.
-  void replace_page(u64 offset, SystemPhysical at);
+
+  // Who can move pages that have an RMP entry; outlives the file, or is taken back. Null at first:
+  // nobody.
+  void set_firmware(host::SnpPages* firmware) { firmware_ = firmware; }
+  // By the firmware, what nothing maps now: the page at offset, or the 2 MiB around it if one entry
+  // covers them and size says so. The number of 4 KiB pages is returned. ENOENT: no such page;
+  // ENXIO: not in the RMP, or nobody to move it.
+  Result<u64, host::Error> move(u64 offset, PageSize size, const host::PageAllocator::Range& to);
+  Result<void, host::Error> swap_out(u64 offset);
+  Result<void, host::Error> swap_in(u64 offset);
+  bool is_swapped(u64 offset) const { return swapped_.count(offset / page_size) != 0; }
 
  private:
   void punch_frame(u64 first, u64 bytes);
@@ -42,10 +54,17 @@ class GuestMemfd {
   void give_back(SystemPhysical page, PageSize size, bool assigned);
   host::UserPages& pages() { return host_.users.pages(); }
 
+  Result<SystemPhysical, host::Error> small_page(u64 offset);
+  void replace(u64 offset, PageSize size, SystemPhysical at);
+  bool any_swapped_around(u64 offset) const;
+  void drop_swapped(u64 first, u64 bytes);
+
   host::HostKernel& host_;
   Counters& counters_;
   u64 bytes_;
   Backing backing_;
+  host::SnpPages* firmware_ = nullptr;
+  std::map<u64, host::SnpPages::Swapped> swapped_;  // by page number in the file
 };
 
 }  // namespace softsnp::kvm

@@ -69,6 +69,13 @@ class GuestMemory final : private host::MmuNotifier {
   // The page goes back to the host, out of the RMP already.
   void drop_private(GuestPhysical gpa, PageSize size);
 
+  // SNP VMs: the firmware moves private pages of a range, which it can from LAUNCH_START on, to a
+  // NUMA node, or out of DRAM and back. Stops at what the firmware refuses. EINVAL, EIO, ENOMEM.
+  void set_context(SystemPhysical context);
+  Result<MoveReport, Error> migrate_private(GuestPhysical gpa, u64 bytes, unsigned node);
+  Result<MoveReport, Error> swap_out_private(GuestPhysical gpa, u64 bytes);
+  Result<MoveReport, Error> swap_in_private(GuestPhysical gpa, u64 bytes);
+
   void set_asid(Asid asid) { asid_ = asid; }
   SystemPhysical root() const { return tables_.root(); }
   // Advances whenever a nested mapping shrank: TLBs must be flushed before the next VMRUN.
@@ -84,6 +91,9 @@ class GuestMemory final : private host::MmuNotifier {
   Result<void, Error> create_slot(const UserMemoryRegion& region);
   void remove_slot(u32 id);
   void set_flags(MemorySlot& slot, u32 flags);
+
+  template <class Step>
+  Result<MoveReport, Error> move_private(GuestPhysical gpa, u64 bytes, Step step);
 
   bool wants_large_shared(const MemorySlot& slot, GuestPhysical page) const;
   bool wants_large_private(const MemorySlot& slot, GuestPhysical page) const;
@@ -103,6 +113,7 @@ class GuestMemory final : private host::MmuNotifier {
   NestedPageTable tables_;
   PrivateAttributes attributes_;
   EncryptedRegions regions_;
+  std::optional<host::SnpPages> firmware_;  // who moves private pages
   std::map<u32, std::unique_ptr<GuestMemfd>> memfds_;
   u32 next_memfd_ = 1;
   MemorySlots slots_;

@@ -119,7 +119,9 @@ Result<u32, Error> GuestMemory::create_guest_memfd(u64 bytes) {
   if (bytes == 0 || !is_aligned(bytes, page_size) || bytes > NestedPageTable::gpa_limit) {
     return fail(EINVAL, "a guest_memfd is whole pages");
   }
-  memfds_[next_memfd_] = std::make_unique<GuestMemfd>(host_, counters_, bytes);
+  auto& memfd = memfds_[next_memfd_];
+  memfd = std::make_unique<GuestMemfd>(host_, counters_, bytes);
+  memfd->set_firmware(firmware_ ? &*firmware_ : nullptr);
   return next_memfd_++;
 }
 

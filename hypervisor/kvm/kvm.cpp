@@ -58,6 +58,15 @@ class VmImpl final : public Vm {
   Result<void, Error> set_private(GuestPhysical gpa, u64 size, bool is_private) override {
     return memory_.set_private(gpa, size, is_private);
   }
+  Result<MoveReport, Error> migrate_private(GuestPhysical gpa, u64 size, unsigned node) override {
+    return memory_.migrate_private(gpa, size, node);
+  }
+  Result<MoveReport, Error> swap_out_private(GuestPhysical gpa, u64 size) override {
+    return memory_.swap_out_private(gpa, size);
+  }
+  Result<MoveReport, Error> swap_in_private(GuestPhysical gpa, u64 size) override {
+    return memory_.swap_in_private(gpa, size);
+  }
   bool is_private(GuestPhysical page) const override { return memory_.is_private(page); }
   Result<void, Error> read_shared(GuestPhysical gpa, std::span<u8> to) override {
     return memory_.read_shared(gpa, to);
@@ -101,7 +110,14 @@ class VmImpl final : public Vm {
 };
 
 Result<void, Error> VmImpl::launch_start(const LaunchStart& start) {
-  return context_.is_snp() ? snp_.start(start) : fail(ENOTTY, "not an SNP VM");
+  if (!context_.is_snp()) {
+    return fail(ENOTTY, "not an SNP VM");
+  }
+  auto started = snp_.start(start);
+  if (started) {
+    memory_.set_context(snp_.context());
+  }
+  return started;
 }
 
 Result<void, Error> VmImpl::launch_update(const LaunchUpdate& update, std::vector<u8>* corrected) {

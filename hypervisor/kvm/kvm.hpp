@@ -139,6 +139,12 @@ class Vm {
   // ram_block_discard_range). Zaps nested mappings. EINVAL, ENOENT (no memory there and private
   // wanted).
   virtual Result<void, Error> set_private(GuestPhysical gpa, u64 size, bool is_private) = 0;
+  // No call of KVM's, but the host's: the AMD-SP moves private pages of an SNP VM (SNP_PAGE_MOVE,
+  // SNP_PAGE_SWAP_OUT, SNP_PAGE_SWAP_IN), to a NUMA node, out of DRAM, and back, as a fault would.
+  // Stops at the first page that the firmware refuses: EIO.
+  virtual Result<MoveReport, Error> migrate_private(GuestPhysical gpa, u64 size, unsigned node) = 0;
+  virtual Result<MoveReport, Error> swap_out_private(GuestPhysical gpa, u64 size) = 0;
+  virtual Result<MoveReport, Error> swap_in_private(GuestPhysical gpa, u64 size) = 0;
   virtual bool is_private(GuestPhysical page) const = 0;
   // The VMM's own view of guest RAM (its mmap of the shared backing), for loaders and devices:
   // through the host's direct map, so RMP-checked. EFAULT: no memory, or the page is private.

@@ -121,6 +121,15 @@ class FakeVm final : public kvm::Vm {
     }
     return {};
   }
+  Result<kvm::MoveReport, kvm::Error> migrate_private(GuestPhysical, u64, unsigned) override {
+    return kvm::MoveReport{};
+  }
+  Result<kvm::MoveReport, kvm::Error> swap_out_private(GuestPhysical, u64) override {
+    return kvm::MoveReport{};
+  }
+  Result<kvm::MoveReport, kvm::Error> swap_in_private(GuestPhysical, u64) override {
+    return kvm::MoveReport{};
+  }
   bool is_private(GuestPhysical) const override { return true; }
   Result<void, kvm::Error> read_shared(GuestPhysical, std::span<u8>) override { return {}; }
   Result<void, kvm::Error> write_shared(GuestPhysical gpa, std::span<const u8> from) override {
