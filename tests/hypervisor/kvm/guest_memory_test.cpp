@@ -1,10 +1,9 @@
-#include "hypervisor/kvm/own_ram.hpp"
-
 #include <gtest/gtest.h>
 
 #include <random>
 
 #include "arch/snp/features.hpp"
+#include "hypervisor/kvm/own_ram.hpp"
 #include "tests/hypervisor/fake_port.hpp"
 
 namespace softsnp::kvm {
