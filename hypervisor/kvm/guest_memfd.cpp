@@ -105,8 +105,9 @@ void GuestMemfd::punch_frame(u64 first, u64 bytes) {
     give_back(backing_.take_whole(first), PageSize::size_2m, was_large);
     return;
   }
-  if (frame.large_entry && has_large_entry(first)) {
-    smash(first);
+  // What cannot be split stays until all of it goes.
+  if (frame.large_entry && has_large_entry(first) && !smash(first)) {
+    return;
   }
   for (u64 offset = first; offset < first + bytes; offset += page_size) {
     const auto page = backing_.find(offset);
