@@ -46,6 +46,8 @@ class Address {
   u64 value_ = 0;
 };
 
+// Of a process on the host, as a VMM's pointers.
+using HostVirtual = Address<struct HostVirtualTag>;
 using GuestVirtual = Address<struct GuestVirtualTag>;
 using GuestPhysical = Address<struct GuestPhysicalTag>;
 using SystemPhysical = Address<struct SystemPhysicalTag>;

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "vmm/cpuid_table.hpp"
+#include "vmm/guest_ram.hpp"
 
 namespace softsnp::vmm {
 namespace {
@@ -20,18 +21,17 @@ Failure<RunOutcome> refused(OutcomeKind kind, std::string_view step, const kvm::
   return Failure{outcome(kind, std::move(text))};
 }
 
-Done give_memory(kvm::Vm& vm, const image::LaunchPlan& plan) {
-  u32 slot = 0;
-  for (const image::RamRange& range : plan.ram) {
-    if (const auto done = vm.set_memory_region(slot++, range.start, range.length); !done) {
+// QEMU leaves the RAM of an SNP guest alone.
+Done give_memory(LaunchedVm& launched, kvm::Kvm& kvm, const image::LaunchPlan& plan) {
+  launched.ram = std::make_unique<RamBlocks>(kvm.memory());
+  if (plan.mode == image::Mode::sev || plan.mode == image::Mode::sev_es) {
+    launched.encrypted_ram = std::make_unique<EncryptedRam>(*launched.vm, *launched.ram);
+    if (const auto done = launched.ram->add_notifier(*launched.encrypted_ram); !done) {
       return refused(OutcomeKind::internal_fault, "guest memory", done.error());
     }
-    if (!image::is_encrypted(plan.mode)) {
-      continue;
-    }
-    if (const auto done = vm.set_private(range.start, range.length, true); !done) {
-      return refused(OutcomeKind::internal_fault, "private memory", done.error());
-    }
+  }
+  if (const auto done = give_ram(*launched.vm, *launched.ram, plan); !done) {
+    return refused(OutcomeKind::internal_fault, "guest memory", done.error());
   }
   return {};
 }
@@ -244,7 +244,7 @@ Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
       return refused(OutcomeKind::internal_fault, "certificates", done.error());
     }
   }
-  if (const Done done = give_memory(*launched.vm, plan); !done) {
+  if (const Done done = give_memory(launched, kvm, plan); !done) {
     return Failure{done.error()};
   }
   if (const Done done = make_vcpu(launched, kvm, type, plan); !done) {

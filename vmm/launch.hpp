@@ -10,6 +10,7 @@
 #include "image/launch_plan.hpp"
 #include "vmm/config.hpp"
 #include "vmm/outcome.hpp"
+#include "vmm/ram_blocks.hpp"
 
 namespace softsnp::vmm {
 
@@ -19,6 +20,8 @@ struct LaunchedVm {
   // What the firmware changed in the CPUID page, one line a register.
   std::vector<std::string> corrected_cpuid;
   std::optional<kvm::SevMeasurement> measurement{};  // of an SEV or SEV-ES guest
+  std::unique_ptr<RamBlocks> ram{};
+  std::unique_ptr<EncryptedRam> encrypted_ram{};  // of an SEV or SEV-ES guest
 };
 
 // QEMU's order: VM, memory, vCPU, LAUNCH_START, pages in the plan's order, LAUNCH_FINISH. A policy

@@ -3,17 +3,22 @@
 
 #include "hypervisor/host/asid_pool.hpp"
 #include "hypervisor/host/memory.hpp"
+#include "hypervisor/host/page_mover.hpp"
 #include "hypervisor/host/platform.hpp"
 #include "hypervisor/host/psp_mailbox.hpp"
 #include "hypervisor/host/rmp.hpp"
 #include "hypervisor/host/sev_device.hpp"
 #include "hypervisor/host/sev_mailbox.hpp"
+#include "hypervisor/host/user_memory.hpp"
 
 namespace softsnp::host {
 
 struct HostKernel {
-  explicit HostKernel(machine::HostPort& port, const DirectMapConfig& direct_map = {})
+  explicit HostKernel(machine::HostPort& port, const DirectMapConfig& direct_map = {},
+                      const UserMemoryConfig& user_memory = {})
       : memory(port, direct_map),
+        users(memory, user_memory),
+        mover(memory, users),
         psp(memory),
         rmp(memory, psp),
         platform(memory, psp, rmp),
@@ -26,6 +31,8 @@ struct HostKernel {
   machine::HostPort& port() { return memory.port(); }
 
   HostMemory memory;
+  UserMemory users;
+  PageMover mover;
   PspMailbox psp;
   Rmp rmp;
   Platform platform;

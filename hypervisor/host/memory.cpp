@@ -1,5 +1,6 @@
 #include "hypervisor/host/memory.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "hypervisor/host/rmp_area.hpp"
@@ -26,11 +27,22 @@ HostMemory::HostMemory(machine::HostPort& port, const DirectMapConfig& direct_ma
     : port_(port), allocator_(make_allocator(port)), direct_map_(port, allocator_, direct_map) {}
 
 std::optional<SystemPhysical> HostMemory::allocate(PageSize size) {
+  if (gate_ != nullptr && !gate_->allows(size)) {
+    return std::nullopt;
+  }
   return allocator_.allocate(size);
 }
 
+std::optional<SystemPhysical> HostMemory::allocate_within(PageSize size,
+                                                          const PageAllocator::Range& where) {
+  if (gate_ != nullptr && !gate_->allows(size)) {
+    return std::nullopt;
+  }
+  return allocator_.allocate_within(size, where);
+}
+
 std::optional<SystemPhysical> HostMemory::allocate_contiguous(unsigned pages) {
-  const auto frame = allocator_.allocate(PageSize::size_2m);
+  const auto frame = allocate(PageSize::size_2m);
   if (!frame) {
     return std::nullopt;
   }
@@ -48,6 +60,23 @@ void HostMemory::release(SystemPhysical page, PageSize size) {
       leak(page + offset, PageSize::size_4k);
     }
   }
+}
+
+void HostMemory::leak(SystemPhysical page, PageSize size) {
+  const bool known = std::any_of(leaked_.begin(), leaked_.end(), [&](const LeakedPage& leaked) {
+    return page >= leaked.page && page - leaked.page < bytes(leaked.size);
+  });
+  if (!known) {
+    leaked_.push_back({page, size});
+  }
+}
+
+u64 HostMemory::leaked_pages() const {
+  u64 pages = 0;
+  for (const LeakedPage& leaked : leaked_) {
+    pages += bytes(leaked.size) / page_size;
+  }
+  return pages;
 }
 
 void HostMemory::load_own(SystemPhysical at, std::span<u8> to) {

@@ -15,6 +15,13 @@
 
 namespace softsnp::host {
 
+// May refuse an allocation: how a test makes memory run out at a chosen moment.
+class AllocationGate {
+ public:
+  virtual ~AllocationGate() = default;
+  virtual bool allows(PageSize size) = 0;
+};
+
 class HostMemory {
  public:
   // A page that could not be taken back (Linux: snp_leak_pages). It is never used again.
@@ -27,11 +34,14 @@ class HostMemory {
 
   // Zero-filled. nullopt: no memory.
   std::optional<SystemPhysical> allocate(PageSize size);
+  std::optional<SystemPhysical> allocate_within(PageSize size, const PageAllocator::Range& where);
   // Pages that lie side by side, at most 512; also zero-filled.
   std::optional<SystemPhysical> allocate_contiguous(unsigned pages);
   // The page must be hypervisor-owned; one that the RMP still protects is leaked.
   void release(SystemPhysical page, PageSize size);
-  void leak(SystemPhysical page, PageSize size) { leaked_.push_back({page, size}); }
+  // Counts once.
+  void leak(SystemPhysical page, PageSize size);
+  u64 leaked_pages() const;
 
   // All of them through the direct map, whose word on faults they return.
   Result<void, machine::HostFault> load(SystemPhysical at, std::span<u8> to) {
@@ -63,12 +73,15 @@ class HostMemory {
   const DirectMap& direct_map() const { return direct_map_; }
   const std::vector<LeakedPage>& leaked() const { return leaked_; }
   u64 free_pages() const { return allocator_.free_pages(); }
+  // May be null; outlives the HostMemory or is taken back.
+  void set_gate(AllocationGate* gate) { gate_ = gate; }
 
  private:
   machine::HostPort& port_;
   PageAllocator allocator_;
   DirectMap direct_map_;
   std::vector<LeakedPage> leaked_;
+  AllocationGate* gate_ = nullptr;
 };
 
 }  // namespace softsnp::host

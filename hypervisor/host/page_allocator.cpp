@@ -98,8 +98,64 @@ std::optional<u64> PageAllocator::first_free_frame() {
   return std::nullopt;
 }
 
-std::optional<SystemPhysical> PageAllocator::allocate_large() {
-  const std::optional<u64> frame = first_free_frame();
+// A frame of [first, end) without a page in use.
+std::optional<u64> PageAllocator::free_frame_within(u64 first, u64 end) {
+  if (first == 0 && end >= used_.size()) {
+    return first_free_frame();
+  }
+  for (u64 frame = first; frame < end; ++frame) {
+    if (has_bit(free_frames_[frame / 64], frame % 64)) {
+      return frame;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<u64> PageAllocator::page_in_broken(u64 first_page, u64 end_page) const {
+  for (auto it = broken_.lower_bound(first_page / pages_per_frame); it != broken_.end(); ++it) {
+    const auto& [frame, bits] = *it;
+    if (frame * pages_per_frame >= end_page) {
+      break;
+    }
+    for (usize word = 0; word < bits.size(); ++word) {
+      for (u64 free = ~bits[word]; free != 0; free &= free - 1) {
+        const u64 page =
+            frame * pages_per_frame + word * 64 + static_cast<u64>(__builtin_ctzll(free));
+        if (page >= first_page && page < end_page) {
+          return page;
+        }
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<SystemPhysical> PageAllocator::allocate_small(u64 first_page, u64 end_page) {
+  std::optional<u64> page = page_in_broken(first_page, end_page);
+  if (!page) {
+    // The frame at an unaligned beginning of the range is only partly inside.
+    const auto frame = free_frame_within(first_page / pages_per_frame,
+                                         (end_page + pages_per_frame - 1) / pages_per_frame);
+    if (!frame) {
+      return std::nullopt;
+    }
+    page = std::max(*frame * pages_per_frame, first_page);
+  }
+  take_page(*page);
+  return SystemPhysical(*page << page_shift);
+}
+
+std::optional<SystemPhysical> PageAllocator::allocate_within(PageSize size, const Range& where) {
+  const u64 first = where.first.page_number();
+  const u64 end = std::min(page_count_, (where.first.value() + where.size) >> page_shift);
+  if (first >= end) {
+    return std::nullopt;
+  }
+  if (size == PageSize::size_4k) {
+    return allocate_small(first, end);
+  }
+  const auto frame =
+      free_frame_within((first + pages_per_frame - 1) / pages_per_frame, end / pages_per_frame);
   if (!frame) {
     return std::nullopt;
   }
@@ -109,26 +165,8 @@ std::optional<SystemPhysical> PageAllocator::allocate_large() {
   return SystemPhysical(*frame * large_page_size);
 }
 
-std::optional<SystemPhysical> PageAllocator::allocate_small() {
-  u64 page = 0;
-  if (!broken_.empty()) {
-    const auto& [frame, bits] = *broken_.begin();
-    usize word = 0;
-    while (bits[word] == ~u64{0}) {
-      ++word;
-    }
-    page = frame * pages_per_frame + word * 64 + static_cast<u64>(__builtin_ctzll(~bits[word]));
-  } else if (const std::optional<u64> frame = first_free_frame()) {
-    page = *frame * pages_per_frame;
-  } else {
-    return std::nullopt;
-  }
-  take_page(page);
-  return SystemPhysical(page << page_shift);
-}
-
 std::optional<SystemPhysical> PageAllocator::allocate(PageSize size) {
-  return size == PageSize::size_2m ? allocate_large() : allocate_small();
+  return allocate_within(size, {SystemPhysical(0), page_count_ << page_shift});
 }
 
 void PageAllocator::release(SystemPhysical page, PageSize size) {

@@ -23,6 +23,8 @@ class PageAllocator {
   PageAllocator(u64 dram_bytes, std::span<const Range> reserved);
 
   std::optional<SystemPhysical> allocate(PageSize size);
+  // Wholly inside where; otherwise as allocate().
+  std::optional<SystemPhysical> allocate_within(PageSize size, const Range& where);
   // Pages of a 2 MiB allocation may come back one by one. Releasing a page that is not allocated
   // is a broken invariant.
   void release(SystemPhysical page, PageSize size);
@@ -37,9 +39,10 @@ class PageAllocator {
   void reserve(const Range& range);
   void take_page(u64 page_number);
   void give_page(u64 page_number);
-  std::optional<SystemPhysical> allocate_small();
-  std::optional<SystemPhysical> allocate_large();
+  std::optional<SystemPhysical> allocate_small(u64 first_page, u64 end_page);
+  std::optional<u64> page_in_broken(u64 first_page, u64 end_page) const;
   std::optional<u64> first_free_frame();
+  std::optional<u64> free_frame_within(u64 first, u64 end);
   void set_frame_free(u64 frame, bool is_free);
 
   u64 page_count_;

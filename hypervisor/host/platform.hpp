@@ -19,6 +19,8 @@ class Platform {
   Result<void, Error> enable_sev();
   // WBINVD on all cores, then SNP_DF_FLUSH: dirty ASIDs become clean.
   Result<void, Error> flush_asids();
+  // On all cores: before pages that a guest has cached under its key go to others.
+  void wbinvd_all();
 
   bool snp_enabled() const { return snp_enabled_; }
 
@@ -30,7 +32,6 @@ class Platform {
   Result<void, Error> place_rmp();
   Result<SystemPhysical, Error> allocate_tmr();
   Result<void, Error> command(psp::Command id, std::span<u8> buffer, const char* what);
-  void wbinvd_all();
 
   HostMemory& memory_;
   PspMailbox& psp_;

@@ -77,6 +77,22 @@ Result<void, Error> Rmp::make_firmware(SystemPhysical page) {
   return update(page, value, "giving a page to the firmware");
 }
 
+Result<void, Error> Rmp::lock(SystemPhysical page) {
+  snp::RmpUpdate value = read(page);
+  value.immutable = 1;
+  return update(page, value, "locking a guest's page");
+}
+
+Result<void, Error> Rmp::unlock(SystemPhysical page, PageSize size) {
+  psp::SnpPageReclaim buffer{};
+  buffer.page_paddr = page.value() | static_cast<u64>(size);
+  const psp::Status status = psp_.command(psp::Command::snp_page_reclaim, buffer);
+  if (status != psp::Status::success) {
+    return Failure{Error{EIO, static_cast<u16>(status), "SNP_PAGE_RECLAIM failed"}};
+  }
+  return {};
+}
+
 Result<void, Error> Rmp::reclaim(SystemPhysical page, PageSize size) {
   psp::SnpPageReclaim buffer{};
   buffer.page_paddr = page.value() | static_cast<u64>(size);
@@ -129,7 +145,7 @@ Result<SystemPhysical, Error> Rmp::allocate_firmware() {
     return Failure{Error{ENOMEM, 0, "no memory for a firmware page"}};
   }
   if (auto made = make_firmware(*page); !made) {
-    memory_.leak(*page, PageSize::size_4k);
+    memory_.release(*page, PageSize::size_4k);
     return Failure{made.error()};
   }
   return *page;

@@ -23,6 +23,10 @@ class Rmp {
   Result<void, Error> make_firmware(SystemPhysical page);
   // Firmware, Pre-Guest -> (SNP_PAGE_RECLAIM) -> Hypervisor. On failure the page is leaked.
   Result<void, Error> reclaim(SystemPhysical page, PageSize size);
+  // Guest-Valid -> Pre-Swap, Guest-Invalid -> Pre-Guest: only the firmware changes the page now.
+  Result<void, Error> lock(SystemPhysical page);
+  // And back, by SNP_PAGE_RECLAIM.
+  Result<void, Error> unlock(SystemPhysical page, PageSize size);
   // 2 MiB entry -> 512 of 4 KiB. Already small is success.
   Result<void, Error> psmash(SystemPhysical large_page);
   // What RMPREAD shows; an entry of zeros where there is none.

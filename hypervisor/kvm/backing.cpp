@@ -4,29 +4,24 @@
 
 namespace softsnp::kvm {
 namespace {
-usize index_in_frame(GuestPhysical page) {
-  return page.page_number() % Backing::pages_per_frame;
+usize index_in_frame(u64 offset) {
+  return offset / page_size % Backing::pages_per_frame;
 }
 }  // namespace
 
-Backing::Backing(GuestPhysical first, u64 bytes) : first_frame_(first.value() >> 21) {
-  const u64 end_frame = (first.value() + bytes + large_page_size - 1) >> 21;
-  frames_.resize(end_frame - first_frame_);
-}
-
-std::optional<SystemPhysical> Backing::find(GuestPhysical page) const {
-  const Frame& f = frame(page);
+std::optional<SystemPhysical> Backing::find(u64 offset) const {
+  const Frame& f = frame(offset);
   if (f.is_whole()) {
-    return f.whole + (page.page() - page.large_page());
+    return f.whole + align_down(offset % large_page_size, page_size);
   }
-  if (!f.pages || (*f.pages)[index_in_frame(page)] == SystemPhysical(0)) {
+  if (!f.pages || (*f.pages)[index_in_frame(offset)] == SystemPhysical(0)) {
     return std::nullopt;
   }
-  return (*f.pages)[index_in_frame(page)];
+  return (*f.pages)[index_in_frame(offset)];
 }
 
-void Backing::put_whole(GuestPhysical page, SystemPhysical at) {
-  Frame& f = frame(page);
+void Backing::put_whole(u64 offset, SystemPhysical at) {
+  Frame& f = frame(offset);
   if (!f.is_empty()) {
     host::broken_invariant("a 2 MiB page was put over existing memory");
   }
@@ -35,20 +30,20 @@ void Backing::put_whole(GuestPhysical page, SystemPhysical at) {
   f.present = pages_per_frame;
 }
 
-void Backing::put_page(GuestPhysical page, SystemPhysical at) {
-  Frame& f = frame(page);
+void Backing::put_page(u64 offset, SystemPhysical at) {
+  Frame& f = frame(offset);
   if (f.is_whole()) {
     host::broken_invariant("a page was put into a whole frame");
   }
   if (!f.pages) {
     f.pages = std::make_unique<std::array<SystemPhysical, pages_per_frame>>();
   }
-  (*f.pages)[index_in_frame(page)] = at;
+  (*f.pages)[index_in_frame(offset)] = at;
   ++f.present;
 }
 
-SystemPhysical Backing::take_page(GuestPhysical page) {
-  Frame& f = frame(page);
+SystemPhysical Backing::take_page(u64 offset) {
+  Frame& f = frame(offset);
   if (f.is_whole()) {
     f.pages = std::make_unique<std::array<SystemPhysical, pages_per_frame>>();
     for (usize i = 0; i < pages_per_frame; ++i) {
@@ -56,19 +51,19 @@ SystemPhysical Backing::take_page(GuestPhysical page) {
     }
     f.whole = SystemPhysical(0);
   }
-  if (!f.pages || (*f.pages)[index_in_frame(page)] == SystemPhysical(0)) {
+  if (!f.pages || (*f.pages)[index_in_frame(offset)] == SystemPhysical(0)) {
     host::broken_invariant("a page was taken that is not there");
   }
-  const SystemPhysical taken = (*f.pages)[index_in_frame(page)];
-  (*f.pages)[index_in_frame(page)] = SystemPhysical(0);
+  const SystemPhysical taken = (*f.pages)[index_in_frame(offset)];
+  (*f.pages)[index_in_frame(offset)] = SystemPhysical(0);
   if (--f.present == 0) {
     f.pages.reset();
   }
   return taken;
 }
 
-SystemPhysical Backing::take_whole(GuestPhysical page) {
-  Frame& f = frame(page);
+SystemPhysical Backing::take_whole(u64 offset) {
+  Frame& f = frame(offset);
   const SystemPhysical taken = f.whole;
   f.whole = SystemPhysical(0);
   f.present = 0;

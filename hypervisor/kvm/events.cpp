@@ -22,6 +22,8 @@ const char* name(NpfResolution resolution) {
       return "spurious";
     case NpfResolution::out_of_memory:
       return "out of memory";
+    case NpfResolution::no_backing:
+      return "no memory behind the slot";
     case NpfResolution::unresolved:
       return "unresolved";
   }

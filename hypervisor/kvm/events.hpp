@@ -39,6 +39,7 @@ enum class NpfResolution : u8 {
   mismatch,       // private access to a shared page or the reverse: the VMM is asked
   spurious,
   out_of_memory,
+  no_backing,  // the VMM has no memory at the slot's addresses
   unresolved,
 };
 const char* name(NpfResolution resolution);

@@ -23,33 +23,19 @@ u64 mmio_bits(const machine::HostPort& port) {
 
 }  // namespace
 
-GuestMemory::GuestMemory(host::HostKernel& host, VmType type, Observer& observer,
+GuestMemory::GuestMemory(host::HostKernel& host, const VmConfig& config, Observer& observer,
                          Counters& counters)
     : host_(host),
-      type_(type),
+      type_(config.type),
       observer_(observer),
       counters_(counters),
-      tables_(host.memory, mmio_bits(host.port())) {}
+      tables_(host.memory, mmio_bits(host.port())),
+      regions_(host, config) {
+  host_.users.add_notifier(*this);
+}
 
 GuestMemory::~GuestMemory() {
-  for (auto& slot : slots_) {
-    free_private(*slot, slot->first, slot->bytes);
-    free_shared(*slot, slot->first, slot->bytes);
-  }
-}
-
-const MemorySlot* GuestMemory::find_slot(GuestPhysical gpa) const {
-  const auto after =
-      std::upper_bound(slots_.begin(), slots_.end(), gpa,
-                       [](GuestPhysical at, const auto& slot) { return at < slot->first; });
-  if (after == slots_.begin() || !(*std::prev(after))->contains(gpa)) {
-    return nullptr;
-  }
-  return std::prev(after)->get();
-}
-
-MemorySlot* GuestMemory::find_slot(GuestPhysical gpa) {
-  return const_cast<MemorySlot*>(std::as_const(*this).find_slot(gpa));
+  host_.users.remove_notifier(*this);
 }
 
 void GuestMemory::zap(GuestPhysical first, u64 bytes) {
@@ -58,37 +44,27 @@ void GuestMemory::zap(GuestPhysical first, u64 bytes) {
   }
 }
 
-Result<void, Error> GuestMemory::set_region(u32 id, GuestPhysical gpa, u64 bytes) {
-  const auto same =
-      std::find_if(slots_.begin(), slots_.end(), [id](const auto& slot) { return slot->id == id; });
-  if (bytes == 0) {
-    if (same == slots_.end()) {
-      return fail(EINVAL, "no such memory slot");
+// Private pages are not the VMM's: what happens to its addresses does not touch them.
+void GuestMemory::zap_shared(GuestPhysical first, GuestPhysical end) {
+  for (GuestPhysical at = first; at < end;) {
+    const GuestPhysical next = std::min(at.large_page() + large_page_size, end);
+    if (!is_snp() || !attributes_.all_private(at)) {
+      zap(at, next - at);
     }
-    MemorySlot& slot = **same;
-    zap(slot.first, slot.bytes);
-    free_private(slot, slot.first, slot.bytes);
-    free_shared(slot, slot.first, slot.bytes);
-    slots_.erase(same);
-    return {};
+    at = next;
   }
-  GuestPhysical end = gpa;
-  if (!gpa.is_page_aligned() || !is_aligned(bytes, page_size) || !end.checked_add(bytes) ||
-      end.value() > NestedPageTable::gpa_limit) {
-    return fail(EINVAL, "a memory slot must be whole pages below 2^48");
+}
+
+void GuestMemory::invalidate(HostVirtual first, u64 bytes) {
+  const HostVirtual end = first + bytes;
+  for (const auto& slot : slots_.all()) {
+    const HostVirtual from = std::max(first, slot->address);
+    const HostVirtual to = std::min(end, slot->address + slot->bytes);
+    if (from < to) {
+      const GuestPhysical at = slot->first + (from - slot->address);
+      zap_shared(at, at + (to - from));
+    }
   }
-  const bool overlaps = std::any_of(slots_.begin(), slots_.end(), [&](const auto& slot) {
-    return gpa < slot->first + slot->bytes && slot->first < end;
-  });
-  if (overlaps || same != slots_.end()) {
-    return fail(EEXIST, "the memory slot exists or overlaps another");
-  }
-  // MMIO entries may stand where memory comes now.
-  zap(gpa, bytes);
-  slots_.push_back(std::make_unique<MemorySlot>(id, gpa, bytes));
-  std::sort(slots_.begin(), slots_.end(),
-            [](const auto& a, const auto& b) { return a->first < b->first; });
-  return {};
 }
 
 Result<void, Error> GuestMemory::set_private(GuestPhysical gpa, u64 bytes, bool is_private) {
@@ -99,11 +75,11 @@ Result<void, Error> GuestMemory::set_private(GuestPhysical gpa, u64 bytes, bool 
   }
   if (is_private) {
     for (GuestPhysical at = gpa; at < end;) {
-      const MemorySlot* slot = find_slot(at);
+      const MemorySlot* slot = slots_.find(at);
       if (slot == nullptr) {
         return fail(ENOENT, "no memory to make private");
       }
-      at = slot->first + slot->bytes;
+      at = slot->end();
     }
   }
   end = GuestPhysical(std::min(end.value(), NestedPageTable::gpa_limit));
@@ -115,16 +91,16 @@ Result<void, Error> GuestMemory::set_private(GuestPhysical gpa, u64 bytes, bool 
   }
   attributes_.set(gpa, end - gpa, is_private);
   // Guests without an RMP have one memory for both: the attribute is a note for whoever moves them.
-  for (const auto& slot : slots_) {
+  for (const auto& slot : slots_.all()) {
     if (!is_snp()) {
       break;
     }
     const GuestPhysical first = std::max(gpa, slot->first);
-    const GuestPhysical last = std::min(end, slot->first + slot->bytes);
+    const GuestPhysical last = std::min(end, slot->end());
     if (first < last && is_private) {
-      free_shared(*slot, first, last - first);
-    } else if (first < last) {
-      free_private(*slot, first, last - first);
+      host_.users.discard(slot->address_of(first), last - first);
+    } else if (first < last && slot->memfd != nullptr) {
+      slot->memfd->punch_hole(slot->offset_of(first), last - first);
     }
   }
   (is_private ? counters_.pages_made_private : counters_.pages_made_shared) += bytes / page_size;
@@ -133,13 +109,18 @@ Result<void, Error> GuestMemory::set_private(GuestPhysical gpa, u64 bytes, bool 
 }
 
 std::string GuestMemory::describe(GuestPhysical gpa) const {
-  const MemorySlot* slot = find_slot(gpa);
+  const MemorySlot* slot = slots_.find(gpa);
   if (slot == nullptr) {
     return "no memory slot";
   }
   const bool is_private = attributes_.is_private(gpa.page());
-  const auto page = (is_private ? slot->private_memory : slot->shared).find(gpa.page());
   std::string text = is_private ? "private memory" : "shared memory";
+  std::optional<SystemPhysical> page;
+  if (is_snp() && is_private && slot->memfd != nullptr) {
+    page = slot->memfd->find(slot->offset_of(gpa.page()));
+  } else if (const auto shared = host_.users.find(slot->address_of(gpa.page()))) {
+    page = shared->page;
+  }
   if (!page) {
     return text + ", no page behind it";
   }

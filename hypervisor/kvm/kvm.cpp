@@ -7,6 +7,8 @@
 #include "arch/x86/msr.hpp"
 #include "hypervisor/kvm/error.hpp"
 #include "hypervisor/kvm/msr_permissions.hpp"
+#include "hypervisor/kvm/own_ram.hpp"
+#include "hypervisor/kvm/process_memory.hpp"
 #include "hypervisor/kvm/vcpu.hpp"
 
 namespace softsnp::kvm {
@@ -20,7 +22,8 @@ class VmImpl final : public Vm {
  public:
   VmImpl(host::HostKernel& host, const VmConfig& config, PermissionMaps maps, Asid plain_asid)
       : observer_(config.observer != nullptr ? *config.observer : no_observer_),
-        memory_(host, config.type, observer_, counters_),
+        own_ram_(host, memory_),
+        memory_(host, config, observer_, counters_),
         snp_(host, memory_),
         sev_(host, memory_, config.type),
         context_{host, config.type, observer_, counters_,  memory_,
@@ -33,11 +36,38 @@ class VmImpl final : public Vm {
 
   bool has_page_tables() const { return memory_.root() != SystemPhysical(0); }
 
+  Result<void, Error> set_user_memory_region(const UserMemoryRegion& region) override {
+    return memory_.set_region(region);
+  }
+  Result<std::vector<u64>, Error> get_dirty_log(u32 slot) override {
+    return memory_.take_dirty_log(slot);
+  }
+  Result<u32, Error> create_guest_memfd(u64 bytes) override {
+    return memory_.create_guest_memfd(bytes);
+  }
+  Result<void, Error> close_guest_memfd(u32 file) override {
+    return memory_.close_guest_memfd(file);
+  }
+  Result<void, Error> register_region(HostVirtual first, u64 bytes) override {
+    return memory_.regions().add(first, bytes);
+  }
+  Result<void, Error> unregister_region(HostVirtual first, u64 bytes) override {
+    return memory_.regions().remove(first, bytes);
+  }
   Result<void, Error> set_memory_region(u32 slot, GuestPhysical gpa, u64 size) override {
-    return memory_.set_region(slot, gpa, size);
+    return own_ram_.set(slot, gpa, size, context_.is_snp());
   }
   Result<void, Error> set_private(GuestPhysical gpa, u64 size, bool is_private) override {
     return memory_.set_private(gpa, size, is_private);
+  }
+  Result<MoveReport, Error> migrate_private(GuestPhysical gpa, u64 size, unsigned node) override {
+    return memory_.migrate_private(gpa, size, node);
+  }
+  Result<MoveReport, Error> swap_out_private(GuestPhysical gpa, u64 size) override {
+    return memory_.swap_out_private(gpa, size);
+  }
+  Result<MoveReport, Error> swap_in_private(GuestPhysical gpa, u64 size) override {
+    return memory_.swap_in_private(gpa, size);
   }
   bool is_private(GuestPhysical page) const override { return memory_.is_private(page); }
   Result<void, Error> read_shared(GuestPhysical gpa, std::span<u8> to) override {
@@ -74,6 +104,7 @@ class VmImpl final : public Vm {
   Observer no_observer_;
   Observer& observer_;
   Counters counters_;
+  OwnRam own_ram_;
   GuestMemory memory_;
   SnpGuest snp_;
   SevGuest sev_;
@@ -82,7 +113,14 @@ class VmImpl final : public Vm {
 };
 
 Result<void, Error> VmImpl::launch_start(const LaunchStart& start) {
-  return context_.is_snp() ? snp_.start(start) : fail(ENOTTY, "not an SNP VM");
+  if (!context_.is_snp()) {
+    return fail(ENOTTY, "not an SNP VM");
+  }
+  auto started = snp_.start(start);
+  if (started) {
+    memory_.set_context(snp_.context());
+  }
+  return started;
 }
 
 Result<void, Error> VmImpl::launch_update(const LaunchUpdate& update, std::vector<u8>* corrected) {
@@ -224,8 +262,8 @@ Result<void, Error> as_ours(const Result<void, host::Error>& result) {
 
 class KvmImpl final : public Kvm {
  public:
-  KvmImpl(machine::HostPort& port, const host::DirectMapConfig& direct_map)
-      : host_(port, direct_map) {}
+  KvmImpl(machine::HostPort& port, const DirectMapConfig& direct_map, u64 lock_limit_bytes)
+      : host_(port, direct_map, {lock_limit_bytes}), memory_(host_) {}
 
   Result<std::unique_ptr<Vm>, Error> create_vm(const VmConfig& config) override;
   std::vector<CpuidEntry> supported_cpuid(VmType type) const override {
@@ -242,6 +280,7 @@ class KvmImpl final : public Kvm {
     const host::DirectMap& map = host_.memory.direct_map();
     return {map.counters(), map.census(), map.assigned_pages()};
   }
+  ProcessMemory& memory() override { return memory_; }
   std::vector<LeakedPage> leaked_pages() const override {
     std::vector<LeakedPage> pages;
     for (const auto& leaked : host_.memory.leaked()) {
@@ -254,6 +293,7 @@ class KvmImpl final : public Kvm {
   Result<PermissionMaps, Error> maps_for(VmType type);
 
   mutable host::HostKernel host_;
+  ProcessMemoryImpl memory_;
   std::array<std::optional<PermissionMaps>, 4> maps_;  // by VmType
   u32 plain_vms_ = 0;
 };
@@ -294,8 +334,9 @@ Result<std::unique_ptr<Vm>, Error> KvmImpl::create_vm(const VmConfig& config) {
 
 }  // namespace
 
-std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const host::DirectMapConfig& direct_map) {
-  return std::make_unique<KvmImpl>(port, direct_map);
+std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const DirectMapConfig& direct_map,
+                              u64 lock_limit_bytes) {
+  return std::make_unique<KvmImpl>(port, direct_map, lock_limit_bytes);
 }
 
 }  // namespace softsnp::kvm

@@ -16,6 +16,7 @@
 #include "hypervisor/host/direct_map_policy.hpp"
 #include "hypervisor/kvm/events.hpp"
 #include "hypervisor/kvm/exits.hpp"
+#include "hypervisor/kvm/memory_api.hpp"
 
 namespace softsnp::machine {
 class HostPort;
@@ -33,12 +34,6 @@ constexpr bool has_encrypted_memory(VmType type) {
 constexpr bool has_encrypted_state(VmType type) {
   return type == VmType::sev_es || type == VmType::snp;
 }
-
-struct Error {
-  int number = 0;    // errno
-  u16 firmware = 0;  // AMD-SP status if a firmware command failed (firmware sheet 1.2), else 0
-  std::string what;  // one line for people
-};
 
 // KVM_SEV_SNP_LAUNCH_START.
 struct LaunchStart {
@@ -127,14 +122,33 @@ class Vm {
  public:
   virtual ~Vm() = default;
 
-  // KVM_SET_USER_MEMORY_REGION2: RAM of size bytes at gpa, both 4 KiB multiples; slots may not
-  // overlap. size 0 deletes the slot. SNP VMs: each slot has a guest_memfd beside the shared
-  // backing and starts private (attribute set by the VMM). ENOMEM, EEXIST, EINVAL.
+  // KVM_SET_USER_MEMORY_REGION2: creates, deletes, moves a slot or changes its flags. What is
+  // behind it, RAM and guest_memfd, stays as it is. EBADF, EEXIST, EINVAL, ENOMEM.
+  virtual Result<void, Error> set_user_memory_region(const UserMemoryRegion& region) = 0;
+  // KVM_GET_DIRTY_LOG: a bit for each page written since the last call. ENOENT.
+  virtual Result<std::vector<u64>, Error> get_dirty_log(u32 slot) = 0;
+  // KVM_CREATE_GUEST_MEMFD (SNP VMs) and its close(), after which the contents are gone. EBADF,
+  // EINVAL.
+  virtual Result<u32, Error> create_guest_memfd(u64 bytes) = 0;
+  virtual Result<void, Error> close_guest_memfd(u32 file) = 0;
+  // KVM_MEMORY_ENCRYPT_REG_REGION, UNREG_REGION: the range's pages stay where they are until it is
+  // unregistered or the VM is gone, whatever becomes of slots. EINVAL, ENOMEM, ENOTTY.
+  virtual Result<void, Error> register_region(HostVirtual first, u64 bytes) = 0;
+  virtual Result<void, Error> unregister_region(HostVirtual first, u64 bytes) = 0;
+  // All of that at once for whoever does not care: a slot with RAM and, in SNP VMs, a guest_memfd
+  // of its own; size 0 deletes all three. The VM has the same VMM address space as all others.
   virtual Result<void, Error> set_memory_region(u32 slot, GuestPhysical gpa, u64 size) = 0;
-  // KVM_SET_MEMORY_ATTRIBUTES: private (true) or shared, page multiples. Zaps nested mappings; the
-  // other backing's pages are freed (their contents are gone). EINVAL, ENOENT (no memory there
-  // and private wanted).
+  // KVM_SET_MEMORY_ATTRIBUTES: private (true) or shared, page multiples, together with what a VMM
+  // does next: the other backing's pages are freed (their contents are gone; QEMU:
+  // ram_block_discard_range). Zaps nested mappings. EINVAL, ENOENT (no memory there and private
+  // wanted).
   virtual Result<void, Error> set_private(GuestPhysical gpa, u64 size, bool is_private) = 0;
+  // No call of KVM's, but the host's: the AMD-SP moves private pages of an SNP VM (SNP_PAGE_MOVE,
+  // SNP_PAGE_SWAP_OUT, SNP_PAGE_SWAP_IN), to a NUMA node, out of DRAM, and back, as a fault would.
+  // Stops at the first page that the firmware refuses: EIO.
+  virtual Result<MoveReport, Error> migrate_private(GuestPhysical gpa, u64 size, unsigned node) = 0;
+  virtual Result<MoveReport, Error> swap_out_private(GuestPhysical gpa, u64 size) = 0;
+  virtual Result<MoveReport, Error> swap_in_private(GuestPhysical gpa, u64 size) = 0;
   virtual bool is_private(GuestPhysical page) const = 0;
   // The VMM's own view of guest RAM (its mmap of the shared backing), for loaders and devices:
   // through the host's direct map, so RMP-checked. EFAULT: no memory, or the page is private.
@@ -186,6 +200,7 @@ struct VmConfig {
   // Guest requests that reach the firmware in a second of the host's time; more are answered BUSY.
   // 0 = no limit. Of the host kernel, as plain guest requests never leave it.
   u32 guest_requests_per_second = 0;
+  PinPolicy pin_policy = PinPolicy::registered_regions;
 };
 
 using host::DirectMapConfig;
@@ -211,6 +226,8 @@ class Kvm {
   virtual Result<void, Error> snp_set_config(const psp::SnpConfig& config) = 0;
   virtual Result<void, Error> snp_vlek_load(const psp::WrappedVlek& wrapped) = 0;
   virtual DirectMapReport direct_map() const = 0;
+  // Of the one process that all VMs belong to.
+  virtual ProcessMemory& memory() = 0;
   // Pages that could not be taken back from the RMP (Linux: snp_leak_pages).
   struct LeakedPage {
     SystemPhysical page;
@@ -220,6 +237,8 @@ class Kvm {
 };
 
 // port must outlive the result.
-std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const DirectMapConfig& direct_map = {});
+// lock_limit_bytes: RLIMIT_MEMLOCK of the VMM's process; as a default it may lock all it has.
+std::unique_ptr<Kvm> make_kvm(machine::HostPort& port, const DirectMapConfig& direct_map = {},
+                              u64 lock_limit_bytes = ~u64{0});
 
 }  // namespace softsnp::kvm

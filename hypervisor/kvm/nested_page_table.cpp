@@ -96,14 +96,16 @@ std::optional<SystemPhysical> NestedPageTable::table_for(GuestPhysical gpa, unsi
 }
 
 NestedPageTable::MapResult NestedPageTable::map(GuestPhysical gpa, SystemPhysical spa,
-                                                PageSize size) {
+                                                PageSize size, bool writable) {
   const unsigned level = size == PageSize::size_2m ? 2 : 1;
   const auto table = table_for(gpa, level);
   if (!table) {
     return MapResult::out_of_memory;
   }
   const u64 old = read(*table, gpa, level);
-  write(*table, gpa, level, spa.value() | leaf_bits | (level == 2 ? pte::large : 0));
+  write(*table, gpa, level,
+        spa.value() | (writable ? leaf_bits : leaf_bits & ~pte::write) |
+            (level == 2 ? pte::large : 0));
   if ((old & pte::present) != 0 && !is_leaf(old, level)) {
     recycle(target(old));
   }
@@ -133,7 +135,7 @@ std::optional<NestedPageTable::Mapping> NestedPageTable::lookup(GuestPhysical gp
       const bool is_mmio = mmio_bits_ != 0 && (entry & mmio_bits_) == mmio_bits_;
       const u64 base = align_down(entry & pte::address_mask, span_of(level));
       return Mapping{SystemPhysical(base), level == 2 ? PageSize::size_2m : PageSize::size_4k,
-                     is_mmio};
+                     is_mmio, (entry & pte::write) != 0};
     }
     table = target(entry);
   }

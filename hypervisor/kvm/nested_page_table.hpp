@@ -15,6 +15,7 @@ class NestedPageTable {
     SystemPhysical page;
     PageSize size = PageSize::size_4k;
     bool is_mmio = false;
+    bool writable = true;
   };
   enum class MapResult : u8 { mapped, out_of_memory };
   // Four levels reach that far; no slot and no entry lies beyond.
@@ -28,7 +29,7 @@ class NestedPageTable {
 
   // nCR3; sPA 0 if there was no memory for it.
   SystemPhysical root() const { return root_; }
-  MapResult map(GuestPhysical gpa, SystemPhysical spa, PageSize size);
+  MapResult map(GuestPhysical gpa, SystemPhysical spa, PageSize size, bool writable = true);
   // A present entry with reserved bits: an access becomes #VC 400h in an SEV-ES guest.
   MapResult map_mmio(GuestPhysical page);
   std::optional<Mapping> lookup(GuestPhysical gpa) const;

@@ -33,6 +33,7 @@ class SnpGuest {
   bool is_launched() const { return stage_ == Stage::finished; }
   bool is_started() const { return stage_ != Stage::none; }
   Asid asid() const { return asid_; }
+  SystemPhysical context() const { return context_; }
 
  private:
   enum class Stage : u8 { none, started, finished };

@@ -74,6 +74,9 @@ VcpuImpl::Exit VcpuImpl::handle_npf() {
     case NpfResolution::out_of_memory:
       return KvmExit(
           InternalErrorExit{ENOMEM, "the host has no page left for gPA " + hex(gpa.value())});
+    case NpfResolution::no_backing:
+      return KvmExit(InternalErrorExit{
+          EFAULT, "the VMM has no memory behind the slot at gPA " + hex(gpa.value())});
   }
   return std::nullopt;
 }

@@ -199,8 +199,35 @@ class FakePort final : public machine::HostPort {
       rmp[load_le<psp::SnpLaunchUpdate>(bytes.data()).page_paddr >> 12].immutable = 0;
     } else if (command == psp::Command::snp_page_reclaim) {
       rmp[load_le<psp::SnpPageReclaim>(bytes.data()).page_paddr >> 12].immutable = 0;
+    } else {
+      move_pages(command, bytes);
     }
     return 0;
+  }
+
+  // The effects of SNP_PAGE_MOVE, SWAP_OUT and SWAP_IN on pages and their states; there are no keys
+  // here, so bytes stay as they are.
+  void move_pages(psp::Command command, const std::vector<u8>& bytes) {
+    if (command == psp::Command::snp_page_move) {
+      const auto move = load_le<psp::SnpPageMove>(bytes.data());
+      for (u64 at = 0; at < (move.flags != 0 ? large_page_size : page_size); at += page_size) {
+        copy_page(SystemPhysical(move.src_paddr + at), SystemPhysical(move.dst_paddr + at));
+      }
+      rmp[move.src_paddr >> 12].immutable = 0;
+      rmp[move.dst_paddr >> 12].immutable = 0;
+    } else if (command == psp::Command::snp_page_swap_out ||
+               command == psp::Command::snp_page_swap_in) {
+      const auto swap = load_le<psp::SnpPageSwap>(bytes.data());
+      copy_page(SystemPhysical(swap.src_paddr), SystemPhysical(swap.dst_paddr));
+    }
+  }
+  void copy_page(SystemPhysical from, SystemPhysical to) {
+    const auto page = pages_.find(from.page_number());
+    if (page == pages_.end()) {
+      pages_.erase(to.page_number());
+    } else {
+      pages_[to.page_number()] = page->second;
+    }
   }
 
   bool snp_live() const { return count(psp::Command::snp_init_ex) != 0; }

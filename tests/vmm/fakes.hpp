@@ -1,6 +1,7 @@
 // A hypervisor that plays a script: each run() of the vCPU returns the next exit.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -92,6 +93,30 @@ class FakeVm final : public kvm::Vm {
     regions[gpa.value()] = size;
     return {};
   }
+  Result<void, kvm::Error> set_user_memory_region(const kvm::UserMemoryRegion& region) override {
+    calls.push_back("region " + std::to_string(region.slot));
+    regions[region.gpa.value()] = region.size;
+    slots.push_back(region);
+    return {};
+  }
+  Result<std::vector<u64>, kvm::Error> get_dirty_log(u32) override { return std::vector<u64>{}; }
+  Result<u32, kvm::Error> create_guest_memfd(u64 size) override {
+    memfds.push_back(size);
+    return static_cast<u32>(memfds.size());
+  }
+  Result<void, kvm::Error> close_guest_memfd(u32) override { return {}; }
+  Result<void, kvm::Error> register_region(HostVirtual first, u64 size) override {
+    calls.push_back("register");
+    if (register_error != 0) {
+      return Failure{kvm::Error{register_error, 0, "scripted"}};
+    }
+    registered.push_back({first, size});
+    return {};
+  }
+  Result<void, kvm::Error> unregister_region(HostVirtual first, u64 size) override {
+    registered.erase(std::find(registered.begin(), registered.end(), kvm::RamBlock{first, size}));
+    return {};
+  }
   Result<void, kvm::Error> set_private(GuestPhysical gpa, u64 size, bool is_private) override {
     calls.push_back(is_private ? "private" : "shared");
     conversions.push_back({gpa.value(), size, is_private});
@@ -99,6 +124,15 @@ class FakeVm final : public kvm::Vm {
       return Failure{kvm::Error{conversion_error, 0, "scripted"}};
     }
     return {};
+  }
+  Result<kvm::MoveReport, kvm::Error> migrate_private(GuestPhysical, u64, unsigned) override {
+    return kvm::MoveReport{};
+  }
+  Result<kvm::MoveReport, kvm::Error> swap_out_private(GuestPhysical, u64) override {
+    return kvm::MoveReport{};
+  }
+  Result<kvm::MoveReport, kvm::Error> swap_in_private(GuestPhysical, u64) override {
+    return kvm::MoveReport{};
   }
   bool is_private(GuestPhysical) const override { return true; }
   Result<void, kvm::Error> read_shared(GuestPhysical, std::span<u8>) override { return {}; }
@@ -197,13 +231,47 @@ class FakeVm final : public kvm::Vm {
   std::map<u64, u64> regions;
   std::vector<Conversion> conversions;
   std::map<u64, std::vector<u8>> written;
+  std::vector<kvm::UserMemoryRegion> slots;
+  std::vector<u64> memfds;
+  std::vector<kvm::RamBlock> registered;
   int conversion_error = 0;
   int write_error = 0;
+  int register_error = 0;
   kvm::Error start_error;
   kvm::LaunchFinish finish;
   kvm::Error finish_error;
   std::vector<u8> accepted_cpuid_page;
   u64 policy = 0;
+};
+
+// Addresses without anything behind them.
+class FakeProcessMemory final : public kvm::ProcessMemory {
+ public:
+  Result<HostVirtual, kvm::Error> map(u64 bytes) override {
+    const HostVirtual first(next_);
+    next_ += align_up(bytes, large_page_size);
+    mapped.push_back({first, bytes});
+    return first;
+  }
+  Result<void, kvm::Error> unmap(HostVirtual first) override {
+    mapped.erase(std::find_if(mapped.begin(), mapped.end(),
+                              [&](const kvm::RamBlock& block) { return block.first == first; }));
+    return {};
+  }
+  Result<void, kvm::Error> read(HostVirtual, std::span<u8>) override { return {}; }
+  Result<void, kvm::Error> write(HostVirtual, std::span<const u8>) override { return {}; }
+  std::vector<kvm::RamBlock> blocks() const override { return mapped; }
+  kvm::MoveReport compact() override { return {}; }
+  kvm::MoveReport migrate(kvm::RamBlock, unsigned) override { return {}; }
+  kvm::MoveReport swap_out(kvm::RamBlock) override { return {}; }
+  kvm::MoveReport swap_in(kvm::RamBlock) override { return {}; }
+  kvm::MoveReport merge(std::span<const kvm::RamBlock>) override { return {}; }
+  kvm::ProcessMemoryReport report() const override { return {}; }
+
+  std::vector<kvm::RamBlock> mapped;
+
+ private:
+  u64 next_ = u64{1} << 44;
 };
 
 // Hands out one VM, prepared before.
@@ -220,9 +288,11 @@ class FakeKvm final : public kvm::Kvm {
   Result<void, kvm::Error> snp_set_config(const psp::SnpConfig&) override { return {}; }
   Result<void, kvm::Error> snp_vlek_load(const psp::WrappedVlek&) override { return {}; }
   kvm::DirectMapReport direct_map() const override { return {}; }
+  kvm::ProcessMemory& memory() override { return process; }
   std::vector<LeakedPage> leaked_pages() const override { return {}; }
 
   FakeWorld world;
+  FakeProcessMemory process;
 
  private:
   std::unique_ptr<FakeVm> prepared_;

@@ -32,6 +32,27 @@ TEST(PageAllocator, SmallPagesComeFromBrokenFramesFirst) {
   EXPECT_EQ(*large, SystemPhysical(2 * mib));
 }
 
+TEST(PageAllocator, WithinARange) {
+  PageAllocator pages(16 * mib, {});
+  const PageAllocator::Range upper{SystemPhysical(8 * mib), 8 * mib};
+  EXPECT_EQ(pages.allocate_within(PageSize::size_4k, upper), SystemPhysical(8 * mib));
+  EXPECT_EQ(pages.allocate_within(PageSize::size_2m, upper), SystemPhysical(10 * mib));
+  EXPECT_EQ(pages.allocate(PageSize::size_4k), SystemPhysical(8 * mib + 0x1000))
+      << "a broken frame before a whole one";
+  // A range that begins and ends within frames.
+  const PageAllocator::Range odd{SystemPhysical(mib + 0x3000), 2 * mib};
+  EXPECT_EQ(pages.allocate_within(PageSize::size_2m, odd), std::nullopt);
+  EXPECT_EQ(pages.allocate_within(PageSize::size_4k, odd), SystemPhysical(mib + 0x3000));
+  EXPECT_EQ(pages.allocate_within(PageSize::size_4k, {SystemPhysical(0), mib}), SystemPhysical(0));
+  u64 taken = 0;
+  while (pages.allocate_within(PageSize::size_4k, odd)) {
+    ++taken;
+  }
+  EXPECT_EQ(taken, 511u);
+  EXPECT_EQ(pages.allocate_within(PageSize::size_4k, {SystemPhysical(20 * mib), mib}),
+            std::nullopt);
+}
+
 TEST(PageAllocator, ALargePageMayComeBackPieceByPiece) {
   PageAllocator pages(4 * mib, {});
   const auto large = pages.allocate(PageSize::size_2m);

@@ -1,10 +1,9 @@
-#include "hypervisor/kvm/guest_memory.hpp"
-
 #include <gtest/gtest.h>
 
 #include <random>
 
 #include "arch/snp/features.hpp"
+#include "hypervisor/kvm/own_ram.hpp"
 #include "tests/hypervisor/fake_port.hpp"
 
 namespace softsnp::kvm {
@@ -16,8 +15,15 @@ constexpr u64 rmp_fault = snp::npf::enc | snp::npf::rmp | 1;
 
 struct Fixture {
   explicit Fixture(VmType type, u64 dram = 64 * mib)
-      : port(dram), host(port), memory(host, type, observer, counters) {
+      : port(dram),
+        host(port),
+        own_ram(host, memory),
+        memory(host, {type, nullptr, {}}, observer, counters),
+        is_snp(type == VmType::snp) {
     memory.set_asid(static_cast<Asid>(5));
+  }
+  Result<void, Error> set_region(u32 slot, GuestPhysical gpa, u64 bytes) {
+    return own_ram.set(slot, gpa, bytes, is_snp);
   }
   NpfResolution fault(u64 gpa, u64 info) {
     return memory.handle_fault(GuestPhysical(gpa), info).resolution;
@@ -44,25 +50,27 @@ struct Fixture {
   host::HostKernel host;
   Observer observer;
   Counters counters;
+  OwnRam own_ram;
   GuestMemory memory;
+  bool is_snp;
 };
 
 TEST(GuestMemory, SlotsMayNotOverlap) {
   Fixture f(VmType::plain);
-  ASSERT_TRUE(f.memory.set_region(0, GuestPhysical(0), 16 * mib).ok());
-  EXPECT_EQ(f.memory.set_region(1, GuestPhysical(15 * mib), mib).error().number, EEXIST);
-  EXPECT_EQ(f.memory.set_region(0, GuestPhysical(32 * mib), mib).error().number, EEXIST);
-  EXPECT_EQ(f.memory.set_region(1, GuestPhysical(0x1001), mib).error().number, EINVAL);
-  EXPECT_EQ(f.memory.set_region(1, GuestPhysical(~u64{0xFFF}), 0x2000).error().number, EINVAL);
-  EXPECT_EQ(f.memory.set_region(9, GuestPhysical(0), 0).error().number, EINVAL);
-  ASSERT_TRUE(f.memory.set_region(1, GuestPhysical(16 * mib), mib).ok());
-  ASSERT_TRUE(f.memory.set_region(0, GuestPhysical(0), 0).ok());
-  EXPECT_TRUE(f.memory.set_region(2, GuestPhysical(0), mib).ok());
+  ASSERT_TRUE(f.set_region(0, GuestPhysical(0), 16 * mib).ok());
+  EXPECT_EQ(f.set_region(1, GuestPhysical(15 * mib), mib).error().number, EEXIST);
+  EXPECT_EQ(f.set_region(0, GuestPhysical(32 * mib), mib).error().number, EEXIST);
+  EXPECT_EQ(f.set_region(1, GuestPhysical(0x1001), mib).error().number, EINVAL);
+  EXPECT_EQ(f.set_region(1, GuestPhysical(~u64{0xFFF}), 0x2000).error().number, EINVAL);
+  EXPECT_EQ(f.set_region(9, GuestPhysical(0), 0).error().number, EINVAL);
+  ASSERT_TRUE(f.set_region(1, GuestPhysical(16 * mib), mib).ok());
+  ASSERT_TRUE(f.set_region(0, GuestPhysical(0), 0).ok());
+  EXPECT_TRUE(f.set_region(2, GuestPhysical(0), mib).ok());
 }
 
 TEST(GuestMemory, PlainMemoryIsMappedInLargePages) {
   Fixture f(VmType::plain);
-  ASSERT_TRUE(f.memory.set_region(0, GuestPhysical(0), 4 * mib + 0x3000).ok());
+  ASSERT_TRUE(f.set_region(0, GuestPhysical(0), 4 * mib + 0x3000).ok());
   EXPECT_EQ(f.fault(0x5123, 4), NpfResolution::mapped_2m);
   EXPECT_EQ(f.leaf(0x1FFFFF) & 0x87, 0x87u);
   EXPECT_EQ(f.fault(4 * mib + 0x1000, 4), NpfResolution::mapped_4k) << "the slot's short tail";
@@ -72,7 +80,7 @@ TEST(GuestMemory, PlainMemoryIsMappedInLargePages) {
 
 TEST(GuestMemory, VmmAndGuestSeeTheSamePages) {
   Fixture f(VmType::plain);
-  ASSERT_TRUE(f.memory.set_region(0, GuestPhysical(0), 4 * mib).ok());
+  ASSERT_TRUE(f.set_region(0, GuestPhysical(0), 4 * mib).ok());
   std::vector<u8> bytes(0x2000);
   for (usize i = 0; i < bytes.size(); ++i) {
     bytes[i] = static_cast<u8>(i * 7);
@@ -90,7 +98,7 @@ TEST(GuestMemory, VmmAndGuestSeeTheSamePages) {
 
 TEST(GuestMemory, PrivateFaultMakesOneLargeEntryAndOneLargeLeaf) {
   Fixture f(VmType::snp);
-  ASSERT_TRUE(f.memory.set_region(0, GuestPhysical(0), 4 * mib).ok());
+  ASSERT_TRUE(f.set_region(0, GuestPhysical(0), 4 * mib).ok());
   ASSERT_TRUE(f.memory.set_private(GuestPhysical(0), 4 * mib, true).ok());
   EXPECT_EQ(f.fault(0x3000, private_access), NpfResolution::mapped_2m);
   const u64 leaf = f.leaf(0x3000);
@@ -105,7 +113,7 @@ TEST(GuestMemory, PrivateFaultMakesOneLargeEntryAndOneLargeLeaf) {
 
 TEST(GuestMemory, WrongKindOfAccessIsAMismatch) {
   Fixture f(VmType::snp);
-  ASSERT_TRUE(f.memory.set_region(0, GuestPhysical(0), 4 * mib).ok());
+  ASSERT_TRUE(f.set_region(0, GuestPhysical(0), 4 * mib).ok());
   ASSERT_TRUE(f.memory.set_private(GuestPhysical(0), 2 * mib, true).ok());
   EXPECT_EQ(f.fault(0x3000, 4), NpfResolution::mismatch);
   EXPECT_EQ(f.fault(2 * mib, private_access), NpfResolution::mismatch);
@@ -120,14 +128,14 @@ TEST(GuestMemory, HolesOfSnpGuestsFaultWithReservedBits) {
   Fixture f(VmType::snp);
   EXPECT_EQ(f.fault(0xFEC00000, 4), NpfResolution::mmio_entry);
   EXPECT_EQ(f.leaf(0xFEC00000), mask_bits(51, 48) | 7);
-  ASSERT_TRUE(f.memory.set_region(0, GuestPhysical(0xFEC00000), 0x1000).ok());
+  ASSERT_TRUE(f.set_region(0, GuestPhysical(0xFEC00000), 0x1000).ok());
   EXPECT_EQ(f.leaf(0xFEC00000), 0u) << "a new slot takes the entry away";
   EXPECT_EQ(f.fault(u64{1} << 50, 4), NpfResolution::unresolved);
 }
 
 TEST(GuestMemory, OnePageSharedSmashesAndPunchesAHole) {
   Fixture f(VmType::snp);
-  ASSERT_TRUE(f.memory.set_region(0, GuestPhysical(0), 4 * mib).ok());
+  ASSERT_TRUE(f.set_region(0, GuestPhysical(0), 4 * mib).ok());
   ASSERT_TRUE(f.memory.set_private(GuestPhysical(0), 4 * mib, true).ok());
   ASSERT_EQ(f.fault(0, private_access), NpfResolution::mapped_2m);
   const SystemPhysical frame(f.leaf(0) & mask_bits(51, 21));
@@ -152,7 +160,7 @@ TEST(GuestMemory, OnePageSharedSmashesAndPunchesAHole) {
 
 TEST(GuestMemory, WholeFramesChangeHandsInOneUpdate) {
   Fixture f(VmType::snp);
-  ASSERT_TRUE(f.memory.set_region(0, GuestPhysical(0), 4 * mib).ok());
+  ASSERT_TRUE(f.set_region(0, GuestPhysical(0), 4 * mib).ok());
   ASSERT_TRUE(f.memory.set_private(GuestPhysical(0), 4 * mib, true).ok());
   ASSERT_EQ(f.fault(2 * mib, private_access), NpfResolution::mapped_2m);
   ASSERT_TRUE(f.memory.set_private(GuestPhysical(2 * mib), 2 * mib, false).ok());
@@ -164,7 +172,7 @@ TEST(GuestMemory, WholeFramesChangeHandsInOneUpdate) {
 
 TEST(GuestMemory, SizeFaultsAreRepaired) {
   Fixture f(VmType::snp);
-  ASSERT_TRUE(f.memory.set_region(0, GuestPhysical(0), 4 * mib).ok());
+  ASSERT_TRUE(f.set_region(0, GuestPhysical(0), 4 * mib).ok());
   ASSERT_TRUE(f.memory.set_private(GuestPhysical(0), 4 * mib, true).ok());
   ASSERT_EQ(f.fault(0, private_access), NpfResolution::mapped_2m);
   // PVALIDATE of 4K on the 2M entry.
@@ -178,7 +186,7 @@ TEST(GuestMemory, SizeFaultsAreRepaired) {
 
 TEST(GuestMemory, PrivateNeedsMemory) {
   Fixture f(VmType::snp);
-  ASSERT_TRUE(f.memory.set_region(0, GuestPhysical(0), 2 * mib).ok());
+  ASSERT_TRUE(f.set_region(0, GuestPhysical(0), 2 * mib).ok());
   EXPECT_EQ(f.memory.set_private(GuestPhysical(mib), 2 * mib, true).error().number, ENOENT);
   EXPECT_FALSE(f.memory.is_private(GuestPhysical(mib)));
   EXPECT_TRUE(f.memory.set_private(GuestPhysical(16 * mib), mib, false).ok());
@@ -190,7 +198,7 @@ TEST(GuestMemory, PrivateNeedsMemory) {
 
 TEST(GuestMemory, MemoryThatRunsOutIsAnAnswer) {
   Fixture f(VmType::plain, 8 * mib);
-  ASSERT_TRUE(f.memory.set_region(0, GuestPhysical(0), 64 * mib).ok());
+  ASSERT_TRUE(f.set_region(0, GuestPhysical(0), 64 * mib).ok());
   NpfResolution last = NpfResolution::mapped_2m;
   for (u64 gpa = 0; gpa < 64 * mib && last != NpfResolution::out_of_memory; gpa += 0x1000) {
     last = f.fault(gpa, 4);
@@ -207,9 +215,11 @@ TEST(GuestMemory, RandomConversionsLeakNothing) {
   {
     Observer observer;
     Counters counters;
-    GuestMemory memory(host, VmType::snp, observer, counters);
+    std::optional<OwnRam> own_ram;
+    GuestMemory memory(host, {VmType::snp, nullptr, {}}, observer, counters);
+    own_ram.emplace(host, memory);
     memory.set_asid(static_cast<Asid>(5));
-    ASSERT_TRUE(memory.set_region(0, GuestPhysical(0), 8 * mib + 0x5000).ok());
+    ASSERT_TRUE(own_ram->set(0, GuestPhysical(0), 8 * mib + 0x5000, true).ok());
     ASSERT_TRUE(memory.set_private(GuestPhysical(0), 8 * mib + 0x5000, true).ok());
     std::mt19937_64 random(3);
     for (int step = 0; step < 3000; ++step) {
