@@ -19,6 +19,13 @@ std::optional<GhcbView> read_ghcb(machine::HostPort& port, const svm::Vmcb& vmcb
 }
 
 std::optional<u32> port_write(machine::HostPort& port, const svm::Vmcb& vmcb, u16 number) {
+  // A guest without SEV-ES: its registers are the host's to read.
+  if (vmcb.exitcode == svm::number(svm::ExitCode::ioio)) {
+    const bool is_write = (vmcb.exitinfo1 & (svm::ioio::in | svm::ioio::string)) == 0;
+    return is_write && (vmcb.exitinfo1 >> svm::ioio::port_shift) == number
+               ? std::optional(static_cast<u32>(vmcb.rax))
+               : std::nullopt;
+  }
   const auto ghcb = read_ghcb(port, vmcb);
   if (!ghcb || ghcb->page.sw_exitcode != svm::number(svm::ExitCode::ioio) ||
       (ghcb->page.sw_exitinfo1 >> svm::ioio::port_shift) != number ||

@@ -1,5 +1,5 @@
-// A guest that helps its host to a scene: what it has just written to an I/O port, in the clear
-// through its GHCB.
+// A guest that helps its host to a scene: what it has just written to an I/O port, by an intercept
+// or in the clear through its GHCB.
 #pragma once
 
 #include <optional>

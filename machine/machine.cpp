@@ -8,7 +8,8 @@ namespace softsnp::machine {
 struct Machine::Impl {
   explicit Impl(const Config& config)
       : package(config),
-        psp(psp::make_config(config.seed, config.product, config.identity), package.dram, package.rmp, package, config.observers.psp),
+        psp(psp::make_config(config.seed, config.product, config.identity), package.dram,
+            package.rmp, package, config.observers.psp),
         port(package, psp) {}
 
   Package package;

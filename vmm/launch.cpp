@@ -128,17 +128,32 @@ Done load_plain(kvm::Vm& vm, const image::LaunchPlan& plan) {
   return {};
 }
 
-// What must hold content under the guest's key: all that brings bytes, and the zeros below 1 MiB,
-// where BIOS data is looked for. The rest is noise until the guest writes it, as on a real host.
-Done encrypt(kvm::Vm& vm, const image::LaunchPlan& plan) {
+// Zeros that must be zeros under the guest's key: below 1 MiB, where BIOS data is looked for, and
+// what an ELF or Multiboot image counts on (.bss). A bzImage clears its memory itself. The rest is
+// noise until the guest writes it, as on a real host.
+u64 zeros_that_count(const image::LaunchPlan& plan, const image::LaunchRegion& region) {
   constexpr GuestPhysical one_mib(u64{1} << 20);
+  const GuestPhysical end = region.gpa + region.length;
+  const image::Layout& at = plan.layout;
+  if (region.gpa < one_mib) {
+    return region.length;
+  }
+  if (plan.format == image::Format::bzimage || region.gpa >= at.kernel_end ||
+      end <= at.kernel_start) {
+    return 0;
+  }
+  return align_up(std::min(end, at.kernel_end) - region.gpa, page_size);
+}
+
+Done encrypt(kvm::Vm& vm, const image::LaunchPlan& plan) {
   for (const image::LaunchRegion& region : plan.regions) {
-    if (region.bytes.empty() && region.gpa >= one_mib) {
+    const u64 length = region.bytes.empty() ? zeros_that_count(plan, region) : region.length;
+    if (length == 0) {
       continue;
     }
-    if (const auto done = vm.sev_launch_update_data(region.gpa, region.length); !done) {
+    if (const auto done = vm.sev_launch_update_data(region.gpa, length); !done) {
       return refused(OutcomeKind::internal_fault,
-                     fmt::format("encrypting {} bytes at {:#x}", region.length, region.gpa.value()),
+                     fmt::format("encrypting {} bytes at {:#x}", length, region.gpa.value()),
                      done.error());
     }
   }

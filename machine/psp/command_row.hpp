@@ -35,6 +35,7 @@ enum class SizeRule : u8 {
   flag_at_08,     // bit 0 of the u32 at 08 must agree with the RMP
   launch_update,  // the same, and only 4K for VMSA, SECRETS and CPUID pages
   flag_in_paddr,  // bit 0 of the address itself
+  swap,           // flag at 28, and only 4K for metadata and VMSA pages
 };
 
 // Legacy guests by state. Firmware sheet 7.1 ("Platform / guest state").
@@ -66,6 +67,7 @@ enum class WriteBack : u8 { never, on_success, on_length_error };
 
 using Handler = Status (*)(Firmware&, Request&);
 using ParameterCheck = Status (*)(const Request&);
+using PagesCheck = Status (*)(Firmware&, Request&);
 
 struct CommandRow {
   static constexpr u8 no_context = 0xFF;
@@ -85,6 +87,7 @@ struct CommandRow {
   std::span<const MustBeZero> zero{};
   std::span<const PageOperand> pages{};
   ParameterCheck parameters = nullptr;  // ends the must-be-zero step
+  PagesCheck pages_fit = nullptr;       // ends the page-state step: states that go together
   Handler handler = nullptr;
   Status without_handler = Status::invalid_command;
 };

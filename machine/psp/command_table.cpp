@@ -45,6 +45,22 @@ constexpr MustBeZero launch_finish_zero[] = {
     {0x18,
      ~(SnpLaunchFinish::id_block_en | SnpLaunchFinish::auth_key_en | SnpLaunchFinish::vcek_dis)}};
 constexpr MustBeZero debug_zero[] = {{0x00, page_low}, {0x08, page_low}, {0x10, page_low}};
+constexpr MustBeZero md_init_zero[] = {{0x00, page_low}, {0x08, page_low}};
+constexpr MustBeZero move_zero[] = {
+    {0x00, page_low}, {0x08, ~u64{SnpPageMove::size_2m}}, {0x10, page_low}, {0x18, page_low}};
+constexpr u64 swap_type_bits = 6;
+constexpr MustBeZero swap_out_zero[] = {
+    {0x00, page_low},
+    {0x08, page_low},
+    {0x10, page_low},
+    {0x28, ~(SnpPageSwap::size_2m | swap_type_bits | SnpPageSwap::root_mdata_en)}};
+constexpr MustBeZero swap_in_zero[] = {
+    {0x00, page_low},
+    {0x08, page_low},
+    {0x10, page_low},
+    {0x20, all},
+    {0x28, ~(SnpPageSwap::size_2m | swap_type_bits | SnpPageSwap::in_place |
+             SnpPageSwap::root_mdata_en)}};
 constexpr MustBeZero reclaim_zero[] = {{0x00, page_low & ~SnpPageReclaim::size_2m}};
 constexpr MustBeZero unsmash_zero[] = {{0x00, large_page_size - 1}};
 constexpr MustBeZero set_state_zero[] = {{0x00, high_half(all)}};
@@ -82,6 +98,21 @@ constexpr PageOperand decrypt_pages[] = {{.offset = 0x08, .states = guest_pages,
                                          {.offset = 0x10, .states = states(S::firmware)}};
 constexpr PageOperand encrypt_pages[] = {
     {.offset = 0x08}, {.offset = 0x10, .states = writable_guest_pages, .owned = true}};
+constexpr PageOperand new_metadata[] = {
+    {.offset = 0x08, .states = states(S::firmware), .size = SizeRule::only_4k}};
+constexpr PageOperand moved_pages[] = {
+    {.offset = 0x10,
+     .states = states(S::pre_swap, S::pre_guest, S::metadata),
+     .size = SizeRule::flag_at_08},
+    {.offset = 0x18, .states = states(S::pre_guest, S::firmware), .size = SizeRule::flag_at_08}};
+constexpr PageOperand swapped_out[] = {
+    {.offset = 0x08,
+     .states = states(S::pre_swap, S::pre_guest, S::metadata),
+     .size = SizeRule::swap},
+    {.offset = 0x10, .states = output_states, .size = SizeRule::swap}};
+// The source is read in whatever state; in place there is none.
+constexpr PageOperand swapped_in[] = {
+    {.offset = 0x10, .states = states(S::pre_guest, S::firmware), .size = SizeRule::swap}};
 constexpr PageOperand reclaim_page[] = {{.offset = 0x00, .size = SizeRule::flag_in_paddr}};
 
 // Messages need not start on a page: what counts is the page they lie in.
@@ -126,7 +157,14 @@ Status feature_info_parameters(const Request& request) {
                                                                 : Status::success;
 }
 
-// An SNP command of a later stage: swapping and migration, firmware update.
+// Of a guest's pages, in LAUNCH and RUNNING.
+constexpr CommandRow page_row(CommandRow row) {
+  row.platform = PlatformRule::init;
+  row.context = 0x00;
+  row.guest_states = guest::launch | guest::running;
+  return row;
+}
+// An SNP command of a later stage: firmware update.
 constexpr CommandRow later(Command command) {
   return {.command = command, .without_handler = Status::unsupported};
 }
@@ -244,10 +282,31 @@ constexpr CommandRow rows[] = {
      .zero = debug_zero,
      .pages = encrypt_pages,
      .handler = snp_dbg_encrypt},
-    later(C::snp_page_swap_out),
-    later(C::snp_page_swap_in),
-    later(C::snp_page_move),
-    later(C::snp_page_md_init),
+    page_row({.command = C::snp_page_swap_out,
+              .bytes = sizeof(SnpPageSwap),
+              .zero = swap_out_zero,
+              .pages = swapped_out,
+              .parameters = swap_parameters,
+              .pages_fit = swap_out_pages,
+              .handler = snp_page_swap_out}),
+    page_row({.command = C::snp_page_swap_in,
+              .bytes = sizeof(SnpPageSwap),
+              .zero = swap_in_zero,
+              .pages = swapped_in,
+              .parameters = swap_parameters,
+              .pages_fit = swap_in_pages,
+              .handler = snp_page_swap_in}),
+    page_row({.command = C::snp_page_move,
+              .bytes = sizeof(SnpPageMove),
+              .zero = move_zero,
+              .pages = moved_pages,
+              .pages_fit = move_pages,
+              .handler = snp_page_move}),
+    page_row({.command = C::snp_page_md_init,
+              .bytes = sizeof(SnpPageMdInit),
+              .zero = md_init_zero,
+              .pages = new_metadata,
+              .handler = snp_page_md_init}),
     {.command = C::snp_page_set_state,
      .bytes = sizeof(SnpPageSetState),
      .platform = init,

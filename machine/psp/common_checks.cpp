@@ -130,24 +130,32 @@ bool asked_for_2m(const PageOperand& operand, const Request& request) {
       return (request.field(8) & 1) != 0;
     case SizeRule::flag_in_paddr:
       return (request.field(operand.offset) & 1) != 0;
+    case SizeRule::swap:
+      return (request.field(offsetof(SnpPageSwap, flags)) & SnpPageSwap::size_2m) != 0;
   }
   return false;
 }
 
-bool must_be_4k(const Request& request) {
+bool must_be_4k(const PageOperand& operand, const Request& request) {
+  if (operand.size == SizeRule::swap) {
+    return swap_type(request.as<SnpPageSwap>()) != SwapType::data;
+  }
   const auto type = static_cast<PageType>(get_bits(request.field(8), 3, 1));
   return type == PageType::vmsa || type == PageType::secrets || type == PageType::cpuid;
 }
 
-Status check_page_size(const PageOperand& operand, Request& request, const PageView& page) {
+Status check_page_size(const Firmware& firmware, const PageOperand& operand, Request& request,
+                       const PageView& page) {
   if (operand.size == SizeRule::any) {
     return Status::success;
   }
   const bool large = asked_for_2m(operand, request);
-  if (large != (page.size == PageSize::size_2m)) {
+  const bool has_size = operand.size != SizeRule::swap || firmware.port.rmp().covered(page.at);
+  if (has_size && large != (page.size == PageSize::size_2m)) {
     return request.fail(Status::invalid_page_size, "the RMP has the page in another size", page);
   }
-  if (large && operand.size == SizeRule::launch_update && must_be_4k(request)) {
+  if (large && (operand.size == SizeRule::launch_update || operand.size == SizeRule::swap) &&
+      must_be_4k(operand, request)) {
     return request.fail(Status::invalid_page_size, "this page type is 4K only", page);
   }
   return Status::success;
@@ -220,8 +228,11 @@ Status common_checks(Firmware& firmware, const CommandRow& row, Request& request
     });
   });
   then([&] {
+    return row.pages_fit != nullptr ? row.pages_fit(firmware, request) : Status::success;
+  });
+  then([&] {
     return for_each_page(row, request, [&](const PageOperand& operand, PageView& page) {
-      return check_page_size(operand, request, page);
+      return check_page_size(firmware, operand, request, page);
     });
   });
   then([&] {

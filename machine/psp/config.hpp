@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "arch/psp/attestation_report.hpp"
+#include "arch/psp/page_info.hpp"
 #include "arch/psp/tcb_version.hpp"
 
 namespace softsnp::psp {
@@ -54,9 +55,14 @@ struct PspConfig {
   std::optional<TcbComponents> committed_tcb{};  // without one: tcb
   ReportVersion report_version = ReportVersion::v3;
   u64 mitigation_vector = 0;  // in reports from version 5
+  // POLICY.PAGE_SWAP_DISABLE is known, as in the firmware of 2025 and later; 1.55.25 refuses it.
+  bool page_swap_disable = true;
   // Without one: derived from the seed.
   std::optional<ChipSecret> chip_secret{};
   std::optional<ChipId> chip_id{};
+  // The legacy ARK this firmware trusts: SHA-384 of its exponent and modulus (sev_amd_chain.hpp).
+  // Without one, no guest whose policy demands an AMD platform can be sent.
+  std::optional<Digest> sev_ark{};
 };
 
 inline PspConfig make_config(u64 seed, Product product, const ProcessorIdentity& identity) {

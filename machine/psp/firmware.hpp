@@ -32,7 +32,7 @@ struct Request {
   GuestContext* context = nullptr;
   u32 handle = 0;  // of a legacy guest
   SevGuest* sev_guest = nullptr;
-  PageView pages[2];  // one an operand of the row
+  PageView pages[3];  // one an operand of the row; the last: of a metadata entry
   const PageView* named_page = nullptr;
   const char* detail = "";
 

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "arch/psp/sev_buffers.hpp"
+#include "machine/psp/sev_amd_chain.hpp"
 #include "machine/psp/sev_handlers.hpp"
 #include "machine/psp/sev_identity.hpp"
 #include "machine/psp/sev_operands.hpp"
@@ -17,6 +18,7 @@ namespace {
 struct Peer {
   SevCertificate pdh;
   SevCertificateChain chain;
+  std::vector<u8> amd_certificates;  // read if the policy asks for them
 };
 
 bool chain_holds(const Firmware& firmware, const Peer& peer) {
@@ -33,10 +35,18 @@ bool same_owner(const Firmware& firmware, const Peer& peer) {
                      sizeof peer.chain.oca.key) == 0;
 }
 
+bool made_by_amd(const Firmware& firmware, const Peer& peer) {
+  return firmware.config.sev_ark &&
+         amd_chain_holds(peer.amd_certificates, peer.chain.cek, *firmware.config.sev_ark);
+}
+
 Status check_peer(const Firmware& firmware, Request& request, const Peer& peer) {
   const u32 policy = request.sev_guest->policy;
   if (!chain_holds(firmware, peer)) {
     return request.fail(Status::invalid_certificate, "the target's certificates do not hold");
+  }
+  if ((policy & sev_policy::sev) != 0 && !made_by_amd(firmware, peer)) {
+    return request.fail(Status::invalid_certificate, "the target's CEK is not signed by AMD");
   }
   if ((policy & sev_policy::domain) != 0 && !same_owner(firmware, peer)) {
     return request.fail(Status::policy_failure, "the target belongs to another owner");
@@ -44,15 +54,25 @@ Status check_peer(const Firmware& firmware, Request& request, const Peer& peer) 
   return Status::success;
 }
 
+// ASK and ARK with keys of 4096 bits.
+constexpr u32 max_amd_bytes = 2 * (sizeof(AmdCertificateHeader) + 3 * 512);
+
+bool needs_amd(const Request& request) {
+  return (request.sev_guest->policy & sev_policy::sev) != 0;
+}
+
 Status check_lengths(Request& request) {
   auto command = request.as<SevSendStart>();
   const bool fits = command.pdh_len == sizeof(SevCertificate) &&
                     command.plat_certs_len == sizeof(SevCertificateChain) &&
-                    command.session_len >= sizeof(SevSession);
+                    command.session_len >= sizeof(SevSession) &&
+                    (!needs_amd(request) ||
+                     (command.amd_certs_len != 0 && command.amd_certs_len <= max_amd_bytes));
   command.policy = request.sev_guest->policy;
   command.pdh_len = sizeof(SevCertificate);
   command.plat_certs_len = sizeof(SevCertificateChain);
   command.session_len = sizeof(SevSession);
+  command.amd_certs_len = fits ? command.amd_certs_len : max_amd_bytes;
   request.put(command);
   return fits ? Status::success
               : request.fail(Status::invalid_length, "certificates or session: wrong length");
@@ -69,6 +89,13 @@ Status read_peer(Firmware& firmware, Request& request, Peer& peer) {
   if (status == Status::success) {
     firmware.port.read_value(pdh.at, peer.pdh);
     firmware.port.read_value(chain.at, peer.chain);
+  }
+  if (status == Status::success && needs_amd(request)) {
+    const MemoryRange amd = MemoryRange::of(command.amd_certs_paddr, command.amd_certs_len);
+    status = check_readable(firmware, request, amd);
+    if (status == Status::success) {
+      peer.amd_certificates = read_memory(firmware, amd, memory::KeyId::none);
+    }
   }
   return status;
 }

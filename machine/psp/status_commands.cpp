@@ -60,7 +60,7 @@ Status snp_feature_info(Firmware& firmware, Request& request) {
     output.ebx = SnpFeatureInfoOutput::ebx_legacy_sev;
     output.ecx = SnpFeatureInfoOutput::ecx_vlek | SnpFeatureInfoOutput::ecx_x86_snp_shutdown;
   } else {
-    output.eax = guest_message_features();
+    output.eax = guest_message_features;
   }
   return answer(firmware, request, to, output);
 }

@@ -222,6 +222,10 @@ class FakePort final : public machine::HostPort {
     }
   }
 
+  bool dma_read(u16, SystemPhysical, std::span<u8>) override { return false; }
+  bool dma_write(u16, SystemPhysical, std::span<const u8>) override { return false; }
+  std::vector<machine::DmaFault> dma_faults() const override { return {}; }
+
   u64 tsc() const override { return tsc_; }
   u64 tsc_frequency_hz() const override { return 1000000000; }
   void idle_until(u64 to) override { tsc_ = std::max(tsc_, to); }
