@@ -145,7 +145,8 @@ TEST_F(PlatformRun, MistakesAreOneLine) {
   expect_refused(
       {"platform", "init", folder + "/x", "--reported-tcb", "bl=255,tee=0,snp=0,ucode=0"},
       "reported_tcb: a component is above");
-  expect_refused({"platform", "certs", folder, "--out", folder + "/o"}, "platform.json: No such file");
+  expect_refused({"platform", "certs", folder, "--out", folder + "/o"},
+                 "platform.json: No such file");
   expect_refused({"platform", "certs", chip, "--out", chip + "/ark.pem"}, "is no directory");
   expect_refused({"kds", chip, "--listen", "192.0.2.1:80"}, "192.0.2.1");
   EXPECT_FALSE(std::filesystem::exists(folder + "/x"));
