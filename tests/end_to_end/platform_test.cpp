@@ -61,7 +61,7 @@ class PlatformRun : public testing::Test {
     }
     return all;
   }
-  static void expect_refused(Arguments arguments, const std::string& named) {
+  static void expect_refused(const Arguments& arguments, const std::string& named) {
     const ProgramResult result = run_program(arguments);
     EXPECT_EQ(result.status, 2) << result.err;
     EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
@@ -166,6 +166,7 @@ class Background {
       std::vector<std::string> copies = arguments;
       copies.insert(copies.begin(), SOFTSNP_PROGRAM);
       std::vector<char*> argv;
+      argv.reserve(copies.size() + 1);
       for (std::string& copy : copies) {
         argv.push_back(copy.data());
       }

@@ -95,10 +95,13 @@ TEST_P(Chain, MirrorServesTheSame) {
   const std::string vcek = "kds/vcek/v1/" + product + "/";
   const std::string vlek = "kds/vlek/v1/" + product + "/";
   const std::string id = chip_id_text(test_platform(GetParam()).settings);
-  for (const std::string& command :
-       {"cmp vcek.der " + vcek + id, "cmp vlek.der " + vlek + "cert", "cmp crl.der " + vcek + "crl",
-        "cmp crl.der " + vlek + "crl", "cat ask.pem ark.pem | cmp - " + vcek + "cert_chain",
-        "cat asvk.pem ark.pem | cmp - " + vlek + "cert_chain"}) {
+  const std::vector<std::string> commands = {"cmp vcek.der " + vcek + id,
+                                             "cmp vlek.der " + vlek + "cert",
+                                             "cmp crl.der " + vcek + "crl",
+                                             "cmp crl.der " + vlek + "crl",
+                                             "cat ask.pem ark.pem | cmp - " + vcek + "cert_chain",
+                                             "cat asvk.pem ark.pem | cmp - " + vlek + "cert_chain"};
+  for (const std::string& command : commands) {
     const CommandResult result = run_command("cd " + files.path() + " && " + command);
     EXPECT_EQ(result.status, 0) << command << ": " << result.output;
   }

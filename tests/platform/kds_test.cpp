@@ -85,20 +85,33 @@ TEST_P(Kds, WrongPaths) {
   const std::string other_name = name == "Milan" ? "Genoa" : "Milan";
   std::string other_id = id;
   other_id.back() = other_id.back() == '0' ? '1' : '0';
-  for (const std::string& target : std::vector<std::string>{
-           std::string(), std::string("/"), std::string("?"), std::string("//"),
-           std::string("/vcek"), "/vcek/v2/" + name + "/crl", "/vdek/v1/" + name + "/crl",
-           "vcek/v1/" + name + "/crl", "/vcek/v1/" + other_name + "/crl", "/vcek/v1//crl",
-           "/vcek/v1/" + other_name + "/" + id + "?" + good, "/vlek/v1/" + name + "/other",
-           "/vcek/v1/" + name + "/" + other_id + "?" + good, "/vlek/v1/" + name + "/cert/?" + good,
-           "/vcek/../vcek/v1/" + name + "/crl", "/vcek/v1/" + std::string(5000, 'x') + "/crl"}) {
+  const std::vector<std::string> nowhere = {std::string(),
+                                            std::string("/"),
+                                            std::string("?"),
+                                            std::string("//"),
+                                            std::string("/vcek"),
+                                            "/vcek/v2/" + name + "/crl",
+                                            "/vdek/v1/" + name + "/crl",
+                                            "vcek/v1/" + name + "/crl",
+                                            "/vcek/v1/" + other_name + "/crl",
+                                            "/vcek/v1//crl",
+                                            "/vcek/v1/" + other_name + "/" + id + "?" + good,
+                                            "/vlek/v1/" + name + "/other",
+                                            "/vcek/v1/" + name + "/" + other_id + "?" + good,
+                                            "/vlek/v1/" + name + "/cert/?" + good,
+                                            "/vcek/../vcek/v1/" + name + "/crl",
+                                            "/vcek/v1/" + std::string(5000, 'x') + "/crl"};
+  for (const std::string& target : nowhere) {
     expect_refused(404, target);
   }
   const std::string folder = "/vcek/v1/" + name + "/";
-  for (const std::string& target : std::vector<std::string>{
-           folder, folder + id.substr(1) + "?" + good, folder + id + "0?" + good,
-           folder + std::string(id.size(), 'g') + "?" + good, folder + id + "/?" + good,
-           folder + std::string("\0\xFF\n\r", 4)}) {
+  const std::vector<std::string> malformed = {folder,
+                                              folder + id.substr(1) + "?" + good,
+                                              folder + id + "0?" + good,
+                                              folder + std::string(id.size(), 'g') + "?" + good,
+                                              folder + id + "/?" + good,
+                                              folder + std::string("\0\xFF\n\r", 4)};
+  for (const std::string& target : malformed) {
     expect_refused(400, target);
   }
 }
@@ -108,22 +121,27 @@ TEST_P(Kds, WrongQueries) {
   const std::string fmc = turin ? "&fmcSPL=1" : "";
   const std::string good = "blSPL=1&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc;
   ASSERT_EQ(ask(path + "?" + good).status, 200);
-  for (const std::string& wrong : std::vector<std::string>{
-           std::string(), std::string("?"), std::string("?blSPL=1"),
-           "?teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc, "?" + good + "&blSPL=1", "?" + good + "&other=1",
-           "?&" + good, "?blSPL=256&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
-           "?blSPL=-1&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
-           "?blSPL=+1&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
-           "?blSPL=1a&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
-           "?blSPL=0x1&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
-           "?blSPL=0001&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
-           "?blSPL=&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
-           "?blSPL&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
-           "?blSPL=99999999999999999999&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
-           "?BLSPL=1&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
-           "?blSPL=%31&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
-           turin ? std::string("?blSPL=1&teeSPL=2&snpSPL=3&ucodeSPL=4")
-                 : "?" + good + "&fmcSPL=1"}) {
+  const std::vector<std::string> queries = {
+      std::string(),
+      std::string("?"),
+      std::string("?blSPL=1"),
+      "?teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
+      "?" + good + "&blSPL=1",
+      "?" + good + "&other=1",
+      "?&" + good,
+      "?blSPL=256&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
+      "?blSPL=-1&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
+      "?blSPL=+1&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
+      "?blSPL=1a&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
+      "?blSPL=0x1&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
+      "?blSPL=0001&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
+      "?blSPL=&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
+      "?blSPL&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
+      "?blSPL=99999999999999999999&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
+      "?BLSPL=1&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
+      "?blSPL=%31&teeSPL=2&snpSPL=3&ucodeSPL=4" + fmc,
+      turin ? std::string("?blSPL=1&teeSPL=2&snpSPL=3&ucodeSPL=4") : "?" + good + "&fmcSPL=1"};
+  for (const std::string& wrong : queries) {
     expect_refused(400, path + wrong);
     expect_refused(400, "/vlek/v1/" + name + "/cert" + wrong);
   }
