@@ -201,8 +201,8 @@ void case_vc_without_exit_rate() {
   print("  #VC: ", faults, "\n");
 }
 
-// Pages of the 16 MiB behind the sample go from private to shared and back in random order, and each is
-// written after its move; in the end all must hold what was written last.
+// Pages of the 16 MiB behind the sample go from private to shared and back in random order, and
+// each is written after its move; in the end all must hold what was written last.
 void case_random_conversions() {
   constexpr u64 pages = (u64{16} << 20) / page_size;
   const u64 first = align_up(at(guest_image_end), large_page_size);
@@ -223,6 +223,22 @@ void case_random_conversions() {
   for (u64 index = 0; index < pages; ++index) {
     const auto* const page = reinterpret_cast<volatile u64*>(first + index * page_size);
     wrong += written[index] != 0 && page[index % 512] != written[index] ? 1 : 0;
+  }
+  print("  pages that lost their content: ", wrong, "\n");
+}
+
+// Goes over the 8 MiB behind the sample again and again: looks for what it wrote in the round
+// before, and writes. Always two pages are the same.
+void case_memory_patrol() {
+  constexpr u64 pages = (u64{8} << 20) / page_size;
+  const u64 first = align_up(at(guest_image_end), large_page_size);
+  u64 wrong = 0;
+  for (u64 round = 1; round <= rounds::patrol; ++round) {
+    for (u64 index = 0; index < pages; ++index) {
+      auto* const page = reinterpret_cast<volatile u64*>(first + index * page_size);
+      wrong += page[index / 2 % 512] != round - 1 ? 1 : 0;
+      page[index / 2 % 512] = round;
+    }
   }
   print("  pages that lost their content: ", wrong, "\n");
 }
@@ -250,6 +266,7 @@ constexpr Case all[] = {
     {"vc-rate", case_vc_rate},
     {"vc-without-exit-rate", case_vc_without_exit_rate},
     {"random-conversions", case_random_conversions},
+    {"memory-patrol", case_memory_patrol},
 };
 
 }  // namespace

@@ -29,6 +29,9 @@ struct GuestOptions {
   image::File initrd{};
   // Turns the honest host into another one; null: honest. The result outlives the hypervisor.
   std::function<std::unique_ptr<machine::HostPort>(machine::HostPort&)> host;
+  // What the host does between two slices of the guest's time, and how long those are; 0: as usual.
+  std::function<void(kvm::Kvm&)> between_slices;
+  u64 slice_ticks = 0;
   // Host time; ends a run that would not end.
   std::optional<std::chrono::milliseconds> timeout = std::chrono::seconds(120);
   // Nobody listens: no explanations, no trace, no digest.
@@ -62,6 +65,8 @@ class GuestRun {
   // Hexadecimal; empty without a finished launch.
   std::string launch_digest() const;
   machine::Machine& machine() { return *machine_; }
+  kvm::Kvm& kvm() { return *kvm_; }
+  kvm::Vm& vm() { return vmm_->vm(); }
   std::string dram_digest();
   bool printed(const std::string& text) const { return output().find(text) != std::string::npos; }
   bool explained(const std::string& text) const {
