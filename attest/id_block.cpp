@@ -1,32 +1,17 @@
 #include "attest/id_block.hpp"
 
-#include <openssl/bio.h>
-#include <openssl/bn.h>
 #include <openssl/core_names.h>
-#include <openssl/ecdsa.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
 
 #include <algorithm>
 #include <string_view>
 #include <vector>
 
+#include "attest/openssl.hpp"
+
 namespace softsnp::attest {
 namespace {
-
-template <auto free_function>
-struct Free {
-  template <class T>
-  void operator()(T* object) const {
-    free_function(object);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using Number = std::unique_ptr<BIGNUM, Free<BN_free>>;
-using Memory = std::unique_ptr<BIO, Free<BIO_free>>;
-using Context = std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>>;
-using Pair = std::unique_ptr<ECDSA_SIG, Free<ECDSA_SIG_free>>;
 
 constexpr int number_bytes = 48;  // 384 bits
 
@@ -45,12 +30,12 @@ bool is_p384(EVP_PKEY* key) {
 bool store_coordinate(EVP_PKEY* key, const char* name, u8* out) {
   BIGNUM* value = nullptr;
   const bool found = EVP_PKEY_get_bn_param(key, name, &value) == 1;
-  const Number owner(value);
+  const NumberHandle owner(value);
   return found && BN_bn2lebinpad(value, out, number_bytes) == number_bytes;
 }
 
 std::optional<std::vector<u8>> sign_der(EVP_PKEY* key, std::span<const u8> message) {
-  const Context context(EVP_MD_CTX_new());
+  const DigestHandle context(EVP_MD_CTX_new());
   usize size = 0;
   if (!context ||
       EVP_DigestSignInit_ex(context.get(), nullptr, "SHA384", nullptr, nullptr, key, nullptr) !=
@@ -74,7 +59,7 @@ std::span<const u8> as_bytes(const T& value) {
 }  // namespace
 
 struct SigningKey::Impl {
-  Key key;
+  KeyHandle key;
   psp::EcdsaPublicKey public_key{};
 };
 
@@ -84,7 +69,7 @@ SigningKey::~SigningKey() = default;
 
 Result<SigningKey, std::string> SigningKey::from_pem(const std::string& name,
                                                      std::span<const u8> pem) {
-  const Memory memory(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const MemoryHandle memory(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   auto impl = std::make_unique<Impl>();
   if (memory) {
     impl->key.reset(PEM_read_bio_PrivateKey(memory.get(), nullptr, no_password, nullptr));
@@ -115,7 +100,7 @@ std::optional<psp::EcdsaSignature> SigningKey::sign(std::span<const u8> message)
     return std::nullopt;
   }
   const u8* at = der->data();
-  const Pair pair(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der->size())));
+  const EcdsaHandle pair(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der->size())));
   psp::EcdsaSignature signature{};
   if (!pair ||
       BN_bn2lebinpad(ECDSA_SIG_get0_r(pair.get()), signature.r, number_bytes) != number_bytes ||

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "attest/page_sums.hpp"
 #include "base/bytes.hpp"
 
 namespace softsnp::attest {
@@ -14,18 +15,24 @@ constexpr u8 vmsa_type = 2;
 }  // namespace
 
 void LaunchDigest::add(const image::LaunchRegion& region) {
-  const bool seen = region.type == image::PageType::normal;
+  if (region.type == image::PageType::normal) {
+    add_pages(region.gpa, std::span(region.bytes).first(region.length), region.vmpl_permissions);
+    return;
+  }
   for (u64 at = 0; at < region.length; at += page_size) {
-    const psp::Digest contents =
-        seen ? contents_of(std::span(region.bytes).subspan(at, page_size)) : psp::Digest{};
-    extend(static_cast<u8>(region.type), region.gpa + at, contents, region.vmpl_permissions);
+    extend(static_cast<u8>(region.type), region.gpa + at, {}, region.vmpl_permissions);
   }
 }
 
 void LaunchDigest::add_normal(GuestPhysical gpa, std::span<const u8> bytes) {
-  for (u64 at = 0; at < bytes.size(); at += page_size) {
-    extend(static_cast<u8>(image::PageType::normal), gpa + at,
-           contents_of(bytes.subspan(at, page_size)));
+  add_pages(gpa, bytes, {});
+}
+
+void LaunchDigest::add_pages(GuestPhysical gpa, std::span<const u8> bytes,
+                             const Permissions& permissions) {
+  for (const psp::Digest& sum : page_sums(bytes)) {
+    extend(static_cast<u8>(image::PageType::normal), gpa, sum, permissions);
+    gpa = gpa + page_size;
   }
 }
 
@@ -40,7 +47,12 @@ void LaunchDigest::add_vmsa(const svm::Vmsa& vmsa) {
   svm::Vmsa measured = vmsa;
   measured.guest_tsc_scale = 0;
   measured.guest_tsc_offset = 0;
-  extend(vmsa_type, vmsa_gpa, contents_of(measured.raw));
+  if (!std::equal(std::begin(measured.raw), std::end(measured.raw), last_vmsa_.begin(),
+                  last_vmsa_.end())) {
+    last_vmsa_.assign(std::begin(measured.raw), std::end(measured.raw));
+    last_sum_ = sha_(measured.raw);
+  }
+  extend(vmsa_type, vmsa_gpa, last_sum_);
 }
 
 void LaunchDigest::extend(u8 type, GuestPhysical gpa, const psp::Digest& contents,
@@ -54,14 +66,6 @@ void LaunchDigest::extend(u8 type, GuestPhysical gpa, const psp::Digest& content
   u8 bytes[sizeof info];
   store_le(bytes, info);
   current_ = sha_(bytes);
-}
-
-const psp::Digest& LaunchDigest::contents_of(std::span<const u8> page) {
-  if (!std::equal(page.begin(), page.end(), last_page_.begin(), last_page_.end())) {
-    last_page_.assign(page.begin(), page.end());
-    last_sum_ = sha_(page);
-  }
-  return last_sum_;
 }
 
 psp::Digest measure(const image::LaunchPlan& plan) {

@@ -28,12 +28,12 @@ class LaunchDigest {
   using Permissions = std::array<u8, 3>;
   void extend(u8 type, GuestPhysical gpa, const psp::Digest& contents,
               const Permissions& permissions = {});
-  const psp::Digest& contents_of(std::span<const u8> page);
+  void add_pages(GuestPhysical gpa, std::span<const u8> bytes, const Permissions& permissions);
 
   Sha384 sha_;
   psp::Digest current_;
-  // Images are full of runs of equal pages, and all vCPUs but the first start alike.
-  std::vector<u8> last_page_;
+  // All vCPUs but the first start alike.
+  std::vector<u8> last_vmsa_;
   psp::Digest last_sum_;
 };
 

@@ -1,5 +1,6 @@
 #include "attest/sha.hpp"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include <cstdlib>
@@ -50,6 +51,10 @@ psp::Digest Sha384::operator()(std::span<const u8> bytes) {
   hasher_.update(bytes);
   hasher_.finish(sum.bytes);
   return sum;
+}
+
+void start_libcrypto() {
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
 }
 
 Sha256Sum sha256(std::span<const u8> bytes) {

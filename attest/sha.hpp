@@ -38,6 +38,10 @@ class Sha384 {
   Hasher hasher_{"SHA384"};
 };
 
+// libcrypto without its configuration file, if called before anything else of it: no sum and no
+// signature depends on that file, and reading it costs more than summing a mebibyte.
+void start_libcrypto();
+
 Sha256Sum sha256(std::span<const u8> bytes);
 
 }  // namespace softsnp::attest

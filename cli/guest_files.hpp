@@ -2,6 +2,7 @@
 // what the loader makes a plan from. The same for running and for measuring.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ struct GuestOptions {
   std::string initrd;
   std::string append;
   u64 memory = u64{512} << 20;
-  psp::Product product = psp::Product::genoa;
+  std::optional<psp::Product> product;  // Genoa unless said
 };
 
 // Kept only until the plan is made.

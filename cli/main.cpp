@@ -3,8 +3,11 @@
 #include <cstdio>
 #include <exception>
 
+#include "cli/kds_command.hpp"
 #include "cli/measure_command.hpp"
 #include "cli/options.hpp"
+#include "cli/platform_command.hpp"
+#include "cli/report_command.hpp"
 #include "cli/run_command.hpp"
 
 namespace {
@@ -14,6 +17,18 @@ int perform(const softsnp::cli::RunOptions& options) {
 }
 int perform(const softsnp::cli::MeasureOptions& options) {
   return softsnp::cli::measure_command(options);
+}
+int perform(const softsnp::cli::PlatformInitOptions& options) {
+  return softsnp::cli::platform_init_command(options);
+}
+int perform(const softsnp::cli::PlatformCertsOptions& options) {
+  return softsnp::cli::platform_certs_command(options);
+}
+int perform(const softsnp::cli::KdsOptions& options) {
+  return softsnp::cli::kds_command(options);
+}
+int perform(const softsnp::cli::ReportOptions& options) {
+  return softsnp::cli::report_command(options);
 }
 
 }  // namespace

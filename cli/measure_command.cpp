@@ -8,6 +8,7 @@
 #include "attest/id_block.hpp"
 #include "attest/text.hpp"
 #include "cli/file.hpp"
+#include "cli/large_file.hpp"
 #include "image/memory_map.hpp"
 
 namespace softsnp::cli {
@@ -56,7 +57,7 @@ attest::Vcpus vcpus_of(const MeasureOptions& options) {
 }
 
 // The file's bytes must stay.
-Result<image::Firmware, std::string> parse(const std::string& path, const Bytes& bytes,
+Result<image::Firmware, std::string> parse(const std::string& path, std::span<const u8> bytes,
                                            GuestPhysical end) {
   auto firmware = image::parse_firmware({path, bytes}, end);
   if (!firmware) {
@@ -89,11 +90,11 @@ Digest measure_with_svsm(const MeasureOptions& options, const image::Firmware& f
   if (!end) {
     return Failure{std::string("--vars-size: no room below ") + options.ovmf};
   }
-  const auto bytes = read_file(options.svsm, image::maximum_firmware_size);
-  if (!bytes) {
-    return Failure{bytes.error()};
+  const auto file = read_large_file(options.svsm, image::maximum_firmware_size);
+  if (!file) {
+    return Failure{file.error()};
   }
-  const auto svsm = parse(options.svsm, *bytes, *end);
+  const auto svsm = parse(options.svsm, file->bytes(), *end);
   if (!svsm) {
     return Failure{svsm.error()};
   }
@@ -101,11 +102,11 @@ Digest measure_with_svsm(const MeasureOptions& options, const image::Firmware& f
 }
 
 Digest measure_firmware(const MeasureOptions& options) {
-  const auto bytes = read_file(options.ovmf, image::maximum_firmware_size);
-  if (!bytes) {
-    return Failure{bytes.error()};
+  const auto file = read_large_file(options.ovmf, image::maximum_firmware_size);
+  if (!file) {
+    return Failure{file.error()};
   }
-  const auto firmware = parse(options.ovmf, *bytes, image::firmware_end);
+  const auto firmware = parse(options.ovmf, file->bytes(), image::firmware_end);
   if (!firmware) {
     return Failure{firmware.error()};
   }
@@ -169,6 +170,7 @@ int refuse(const std::string& text) {
 }  // namespace
 
 int measure_command(const MeasureOptions& options) {
+  attest::start_libcrypto();
   const Digest digest = options.ovmf.empty() ? measure_direct(options) : measure_firmware(options);
   if (!digest) {
     return refuse(digest.error());

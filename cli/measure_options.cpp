@@ -109,6 +109,12 @@ void add_vcpus(CLI::App& app, MeasureOptions& options) {
   auto* const signature = add(app, "--vcpu-sig", options.signature, parse_u32,
                               "the vCPU's CPUID 1 EAX instead of --vcpu-type", "NUMBER");
   type->excludes(signature);
+  auto* const family = add(
+      app, "--vcpu-family", options.family, parse_number,
+      "the same from the numbers of /proc/cpuinfo: with --vcpu-model, --vcpu-stepping", "NUMBER");
+  family->excludes(type)->excludes(signature);
+  add(app, "--vcpu-model", options.model, parse_number, "goes with --vcpu-family", "NUMBER");
+  add(app, "--vcpu-stepping", options.stepping, parse_number, "goes with --vcpu-family", "NUMBER");
   add(app, "--guest-features", options.features, parse_number,
       "SEV_FEATURES in the VMSA, default 1 (mode snp)", "NUMBER");
   add(app, "--output-format", options.base64, parse_format, "default hex", "hex|base64");
@@ -152,7 +158,7 @@ std::optional<std::string> direct_problem(const MeasureOptions& o) {
       {o.launcher != Launcher::softsnp, "--vmm-type other than softsnp needs --ovmf"},
       {o.variables_size.has_value(), "--vars-size needs --svsm"},
       {o.ovmf_digest.has_value(), "--snp-ovmf-hash needs --ovmf"},
-      {o.signature.has_value(), "--vcpu-type and --vcpu-sig need --ovmf"},
+      {o.signature.has_value(), "--vcpu-type, --vcpu-sig and --vcpu-family need --ovmf"},
       {o.features.has_value(), "--guest-features needs --ovmf"},
       {o.kernel.empty() && !o.initrd.empty(), "--initrd needs --kernel"},
   });
@@ -170,7 +176,7 @@ std::optional<std::string> firmware_problem(const MeasureOptions& o) {
       {o.mode != MeasureMode::snp && o.ovmf_digest.has_value(), "--snp-ovmf-hash needs --mode snp"},
       {o.mode != MeasureMode::snp && o.features.has_value(), "--guest-features needs --mode snp"},
       {o.mode != MeasureMode::sev && qemu && !o.signature.has_value(),
-       "--vcpu-type or --vcpu-sig is missing"},
+       "--vcpu-type, --vcpu-sig or --vcpu-family is missing"},
       {o.kernel.empty() && !o.initrd.empty(), "--initrd needs --kernel"},
       {o.kernel.empty() && !o.append.empty(), "--append needs --kernel"},
   });
@@ -189,6 +195,21 @@ std::optional<std::string> id_block_problem(const MeasureOptions& o) {
   });
 }
 
+// The three numbers become a signature.
+std::optional<std::string> complete_signature(MeasureOptions& o) {
+  const bool all = o.family && o.model && o.stepping;
+  if (!all) {
+    return o.family || o.model || o.stepping
+               ? std::optional<std::string>(
+                     "--vcpu-family, --vcpu-model and --vcpu-stepping need each other")
+               : std::nullopt;
+  }
+  o.signature = attest::cpu_signature(*o.family, *o.model, *o.stepping);
+  return o.signature ? std::nullopt
+                     : std::optional<std::string>(
+                           "--vcpu-family, --vcpu-model, --vcpu-stepping: at most 270, 255 and 15");
+}
+
 }  // namespace
 
 void add_measure_options(CLI::App& app, MeasureOptions& options) {
@@ -201,6 +222,9 @@ void add_measure_options(CLI::App& app, MeasureOptions& options) {
 std::optional<std::string> complete(MeasureOptions& options) {
   if (options.mode == MeasureMode::snp && !options.svsm.empty()) {
     options.mode = MeasureMode::svsm;
+  }
+  if (auto problem = complete_signature(options)) {
+    return problem;
   }
   const bool direct = options.ovmf.empty();
   if (options.launcher == Launcher::unsaid) {

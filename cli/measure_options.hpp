@@ -27,6 +27,7 @@ struct MeasureOptions : GuestOptions {
   std::optional<psp::Digest> ovmf_digest;
   u32 vcpus = 1;
   std::optional<u32> signature;
+  std::optional<u64> family, model, stepping;  // instead of the signature
   std::optional<u64> features;
   bool base64 = false;
 

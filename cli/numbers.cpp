@@ -40,6 +40,17 @@ int unit_shift(char letter) {
   }
 }
 
+// d stands for a digit, anything else for itself.
+bool has_form(std::string_view text, std::string_view form) {
+  for (usize i = 0; i < text.size(); ++i) {
+    const bool is_digit = text[i] >= '0' && text[i] <= '9';
+    if (form[i] == 'd' ? !is_digit : text[i] != form[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<u64> parse_size(std::string_view text) {
@@ -78,6 +89,30 @@ std::optional<std::chrono::milliseconds> parse_seconds(std::string_view text) {
     return std::nullopt;
   }
   return std::chrono::milliseconds(static_cast<i64>(value * 1000));
+}
+
+std::optional<i64> parse_time(std::string_view text) {
+  constexpr std::string_view form = "dddd-dd-ddTdd:dd:ddZ";
+  constexpr usize date_only = 10;
+  if (const auto seconds = parse_integer(text, 10); seconds && *seconds <= 0xFFFFFFFFFF) {
+    return static_cast<i64>(*seconds);
+  }
+  if ((text.size() != form.size() && text.size() != date_only) || !has_form(text, form)) {
+    return std::nullopt;
+  }
+  const auto part = [text](usize at, usize length) {
+    return at < text.size() ? static_cast<int>(*parse_integer(text.substr(at, length), 10)) : 0;
+  };
+  const std::chrono::year_month_day date(std::chrono::year(part(0, 4)),
+                                         std::chrono::month(static_cast<unsigned>(part(5, 2))),
+                                         std::chrono::day(static_cast<unsigned>(part(8, 2))));
+  const int hour = part(11, 2), minute = part(14, 2), second = part(17, 2);
+  if (!date.ok() || hour > 23 || minute > 59 || second > 59) {
+    return std::nullopt;
+  }
+  const auto days = std::chrono::sys_days(date).time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(days).count() + hour * 3600 +
+         minute * 60 + second;
 }
 
 }  // namespace softsnp::cli

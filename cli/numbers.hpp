@@ -17,5 +17,8 @@ std::optional<u64> parse_hex(std::string_view text);
 std::optional<u64> parse_number(std::string_view text);
 // Seconds above zero, decimals allowed, at most a year.
 std::optional<std::chrono::milliseconds> parse_seconds(std::string_view text);
+// Seconds since 1970: a number of them, or a date or time of UTC as 2026-01-31 or
+// 2026-01-31T12:00:00Z.
+std::optional<i64> parse_time(std::string_view text);
 
 }  // namespace softsnp::cli

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "arch/psp/tcb_version.hpp"
+#include "platform/product.hpp"
 
 namespace softsnp::cli {
 
@@ -32,13 +33,7 @@ CLI::Option* add(CLI::App& app, const std::string& name, Value& value, Parser pa
 }
 
 inline std::optional<psp::Product> parse_product(const std::string& text) {
-  if (text == "milan") {
-    return psp::Product::milan;
-  }
-  if (text == "genoa") {
-    return psp::Product::genoa;
-  }
-  return text == "turin" ? std::optional(psp::Product::turin) : std::nullopt;
+  return platform::parse_product(text);
 }
 
 }  // namespace softsnp::cli

@@ -45,6 +45,12 @@ std::optional<kvm::DirectMapPolicy> parse_direct_map(const std::string& text) {
                                    : std::nullopt;
 }
 
+std::optional<u32> parse_request_limit(const std::string& text) {
+  const auto limit = parse_number(text);
+  const bool fits = limit && *limit != 0 && *limit <= 1'000'000;
+  return fits ? std::optional(static_cast<u32>(*limit)) : std::nullopt;
+}
+
 void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--kernel", options.kernel,
                  "bzImage, ELF64 or Multiboot image; without it the built-in sample guest runs")
@@ -64,13 +70,17 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--trace", options.trace, "writes one JSON object a line for each event")
       ->type_name("FILE");
   run.add_option("--stats", options.stats, "writes counters at the end")->type_name("FILE");
-  add(run, "--product", options.product, parse_product, "the processor, default genoa",
-      "milan|genoa|turin");
+  add(run, "--product", options.product, parse_product,
+      "the processor, default the platform's or genoa", "milan|genoa|turin");
+  add_platform_options(run, options);
   add(run, "--debug-exit", options.debug_exit_port, parse_port,
       "port of isa-debug-exit, default 0xf4", "PORT or none");
   add(run, "--host-direct-map", options.direct_map, parse_direct_map,
       "how the host keeps its direct map off guest pages, default split-on-small-assign",
       "split-on-assign|split-on-small-assign|split-on-fault|unmap-on-assign");
+  add(run, "--guest-requests", options.guest_requests_per_second, parse_request_limit,
+      "messages to the secure processor a second of the guest's time, default no limit",
+      "NUMBER from 1 to 1000000");
   run.add_flag("--quiet", options.quiet, "no line about the launch");
 }
 
@@ -79,19 +89,24 @@ std::string one_line(std::string text) {
   return text;
 }
 
-Failure<ParseStop> usage_error(const std::string& text, const CLI::App& command) {
-  return Failure{ParseStop{
-      2, one_line("softsnp: " + text + " (see softsnp " + command.get_name() + " --help)")}};
-}
-
-// The subcommand that was named, also if its options were wrong.
-const CLI::App* named(std::initializer_list<const CLI::App*> commands) {
-  for (const CLI::App* command : commands) {
+// The innermost subcommand that was named, also if its options were wrong.
+const CLI::App& named(const CLI::App& app) {
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     if (command->parsed() || command->count() != 0) {
-      return command;
+      return named(*command);
     }
   }
-  return nullptr;
+  return app;
+}
+
+std::string full_name(const CLI::App& command) {
+  const CLI::App* const parent = command.get_parent();
+  return (parent != nullptr ? full_name(*parent) + " " : "") + command.get_name();
+}
+
+Failure<ParseStop> usage_error(const std::string& text, const CLI::App& command) {
+  return Failure{
+      ParseStop{2, one_line("softsnp: " + text + " (see " + full_name(command) + " --help)")}};
 }
 
 }  // namespace
@@ -99,6 +114,7 @@ const CLI::App* named(std::initializer_list<const CLI::App*> commands) {
 Result<Command, ParseStop> parse_command_line(std::span<const char* const> arguments) {
   RunOptions run_options;
   MeasureOptions measure_options;
+  ReportOptions report_options;
   CLI::App app("softsnp: a complete AMD SEV-SNP machine in software", "softsnp");
   app.set_version_flag("--version", std::string("softsnp ") + version);
   app.require_subcommand(1);
@@ -106,22 +122,45 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
   add_run_options(run, run_options);
   CLI::App& measure = *app.add_subcommand("measure", "prints the launch digest a guest will have");
   add_measure_options(measure, measure_options);
+  CLI::App& report = *app.add_subcommand("report", "shows or verifies an attestation report");
+  add_report_options(report, report_options);
+  PlatformInitOptions init_options;
+  PlatformCertsOptions certs_options;
+  KdsOptions kds_options;
+  const PlatformCommands platform =
+      add_platform_commands(app, init_options, certs_options, kds_options);
   try {
     app.parse(static_cast<int>(arguments.size()), arguments.data());
   } catch (const CLI::CallForVersion& version_text) {
     return Failure{ParseStop{0, version_text.what()}};
   } catch (const CLI::Success&) {  // help, of whichever command was named
-    const CLI::App* const command = named({&run, &measure});
-    return Failure{ParseStop{0, command != nullptr ? command->help() : app.help()}};
+    return Failure{ParseStop{0, named(app).help()}};
   } catch (const CLI::ParseError& error) {
-    const CLI::App* const command = named({&run, &measure});
-    return usage_error(error.what(), command != nullptr ? *command : run);
+    return usage_error(error.what(), named(app));
   }
   if (measure.parsed()) {
     if (const auto problem = complete(measure_options)) {
       return usage_error(*problem, measure);
     }
     return Command(std::move(measure_options));
+  }
+  if (platform.init->parsed()) {
+    return Command(std::move(init_options));
+  }
+  if (platform.certs->parsed()) {
+    return Command(std::move(certs_options));
+  }
+  if (platform.kds->parsed()) {
+    return Command(std::move(kds_options));
+  }
+  if (report.parsed()) {
+    if (const auto problem = complete(report_options)) {
+      return usage_error(*problem, named(report));
+    }
+    return Command(std::move(report_options));
+  }
+  if (const auto problem = complete(run_options, run_options.mode == image::Mode::snp)) {
+    return usage_error(*problem, run);
   }
   if (run_options.kernel.empty() && !run_options.initrd.empty()) {
     return usage_error("--initrd needs --kernel", run);

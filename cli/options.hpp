@@ -11,12 +11,15 @@
 #include "base/result.hpp"
 #include "cli/guest_files.hpp"
 #include "cli/measure_options.hpp"
+#include "cli/platform_options.hpp"
+#include "cli/report_options.hpp"
+#include "cli/run_platform.hpp"
 #include "hypervisor/kvm/kvm.hpp"
 #include "image/launch_plan.hpp"
 
 namespace softsnp::cli {
 
-struct RunOptions : GuestOptions {
+struct RunOptions : GuestOptions, PlatformOptions {
   std::optional<u64> policy;  // default: what the mode asks for
   u64 seed = 0;
   image::Mode mode = image::Mode::snp;
@@ -25,6 +28,7 @@ struct RunOptions : GuestOptions {
   std::string stats;
   u16 debug_exit_port = boot::platform::debug_exit_port;  // 0 = none
   kvm::DirectMapPolicy direct_map = kvm::DirectMapPolicy::split_on_small_assign;
+  u32 guest_requests_per_second = 0;  // 0 = no limit
   bool quiet = false;
 };
 
@@ -35,7 +39,8 @@ struct ParseStop {
   std::string text;
 };
 
-using Command = std::variant<RunOptions, MeasureOptions>;
+using Command = std::variant<RunOptions, MeasureOptions, ReportOptions, PlatformInitOptions,
+                             PlatformCertsOptions, KdsOptions>;
 
 Result<Command, ParseStop> parse_command_line(std::span<const char* const> arguments);
 

@@ -69,12 +69,15 @@ const char* guest_kind(image::Mode mode) {
   return "SEV-SNP";
 }
 
-vmm::Config vmm_config(const RunOptions& options) {
+vmm::Config vmm_config(const RunOptions& options, const RunPlatform& platform) {
   vmm::Config config;
+  config.finish = platform.finish;
+  config.certificates = platform.certificate_table;
   config.mode = options.mode;
   config.policy = options.policy.value_or(default_policy(options.mode));
   config.debug_exit_port = options.debug_exit_port;
   config.timeout = options.timeout;
+  config.guest_requests_per_second = options.guest_requests_per_second;
   return config;
 }
 
@@ -126,21 +129,30 @@ Result<void, RunOutcome> Run::prepare() {
   if (!files) {
     return bad_input(files.error());
   }
-  machine_ = std::make_unique<machine::Machine>(machine::Config{dram_bytes_for(options_.memory),
-                                                                options_.seed, options_.product, 1,
-                                                                observation_.machine_observers()});
+  const auto platform = make_run_platform(options_, options_.product);
+  if (!platform) {
+    return bad_input(platform.error());
+  }
+  machine_ = std::make_unique<machine::Machine>(
+      machine::Config{dram_bytes_for(options_.memory), options_.seed, platform->product, 1,
+                      observation_.machine_observers(), platform->identity});
   observation_.attach(*machine_);
   if (!options_.stats.empty()) {
     timed_port_.emplace(machine_->port(), times_.port);
   }
   kvm_ = kvm::make_kvm(timed_port_ ? *timed_port_ : machine_->port(), {options_.direct_map});
+  if (options_.mode == image::Mode::snp) {
+    if (const auto told = tell_firmware(*kvm_, *platform); !told) {
+      return bad_input(told.error());
+    }
+  }
   const image::Inputs inputs = plan_inputs(options_, *files, *kvm_);
   observation_.add_symbols(inputs.kernel.bytes);
   const auto plan = image::build(inputs);
   if (!plan) {
     return bad_input(plan.error().text);
   }
-  const vmm::Config config = vmm_config(options_);
+  const vmm::Config config = vmm_config(options_, *platform);
   auto launched = vmm::launch(*kvm_, config, *plan, observation_.kvm_observer());
   if (!launched) {
     return Failure{launched.error()};

@@ -27,8 +27,6 @@ class ActAtPort final : public machine::WrappedPort {
   bool acted() const { return acted_; }
 
  private:
-  bool triggered(const svm::Vmcb& vmcb);
-
   u16 trigger_;
   Act act_;
   bool acted_ = false;

@@ -8,16 +8,9 @@ namespace softsnp::machine {
 struct Machine::Impl {
   explicit Impl(const Config& config)
       : package(config),
-        psp(psp_config(config), package.dram, package.rmp, package, config.observers.psp),
+        psp(psp::make_config(config.seed, config.product, config.identity), package.dram,
+            package.rmp, package, config.observers.psp),
         port(package, psp) {}
-
-  static psp::PspConfig psp_config(const Config& config) {
-    psp::PspConfig result;
-    result.seed = config.seed;
-    result.product = config.product;
-    result.tcb = psp::default_tcb(config.product);
-    return result;
-  }
 
   Package package;
   psp::Psp psp;

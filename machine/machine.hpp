@@ -8,6 +8,7 @@
 #include "machine/cpu/system/events.hpp"
 #include "machine/memory/events.hpp"
 #include "machine/port/host_port.hpp"
+#include "machine/psp/config.hpp"
 #include "machine/psp/events.hpp"
 
 namespace softsnp::cpu {
@@ -33,6 +34,7 @@ struct Config {
   psp::Product product = psp::Product::genoa;
   unsigned cores = 1;
   Observers observers;
+  psp::ProcessorIdentity identity{};
 };
 
 class Machine {

@@ -69,6 +69,15 @@ Result<void, HostFault> Port::clear_page(SystemPhysical page, PageSize mapping_s
   return {};
 }
 
+std::vector<DmaFault> Port::dma_faults() const {
+  std::vector<DmaFault> faults;
+  for (const iommu::Event& event : iommu_.log()) {
+    faults.push_back({static_cast<u16>(event.device), event.address, event.write,
+                      event.rule != memory::Rule::none});
+  }
+  return faults;
+}
+
 Result<snp::RmpResult, HostException> Port::rmpupdate(SystemPhysical page,
                                                       const snp::RmpUpdate& value) {
   if (!package_.rmp.enabled()) {

@@ -1,6 +1,7 @@
 // The host port of a machine. Hardware sheet 4, 5.2 (host rows).
 #pragma once
 
+#include "machine/iommu/iommu.hpp"
 #include "machine/package.hpp"
 #include "machine/psp/psp.hpp"
 
@@ -8,7 +9,8 @@ namespace softsnp::machine {
 
 class Port final : public HostPort {
  public:
-  Port(Package& package, psp::Psp& psp) : package_(package), psp_(psp) {}
+  Port(Package& package, psp::Psp& psp)
+      : package_(package), psp_(psp), iommu_(package.dram, package.rmp) {}
 
   u64 dram_bytes() const override { return package_.dram.size(); }
   unsigned core_count() const override { return package_.core_count(); }
@@ -36,6 +38,13 @@ class Port final : public HostPort {
   void read_registers(unsigned core, CoreRegisters& to) override;
   u16 psp_command(u32 command, SystemPhysical buffer) override;
 
+  bool dma_read(u16 device, SystemPhysical at, std::span<u8> to) override {
+    return iommu_.read(iommu::DeviceId{device}, at, to).ok();
+  }
+  bool dma_write(u16 device, SystemPhysical at, std::span<const u8> from) override {
+    return iommu_.write(iommu::DeviceId{device}, at, from).ok();
+  }
+  std::vector<DmaFault> dma_faults() const override;
   u64 tsc() const override { return package_.clock.now; }
   u64 tsc_frequency_hz() const override { return tsc_hz; }
   void idle_until(u64 tsc) override;
@@ -45,6 +54,7 @@ class Port final : public HostPort {
 
   Package& package_;
   psp::Psp& psp_;
+  iommu::Iommu iommu_;
 };
 
 }  // namespace softsnp::machine

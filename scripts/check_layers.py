@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = {
     "openssl": "openssl", "Zydis": "zydis", "Zycore": "zydis", "fmt": "fmt",
     "CLI": "cli11", "nlohmann": "json", "gtest": "gtest", "gmock": "gtest", "benchmark": "benchmark",
+    "httplib.h": "cpp-httplib",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Downloads and unpacks (does not install) Debian's cloud kernels into build/guest:
-# vmlinuz-6.12, vmlinuz-6.1, and System.map-* where the package has a real one.
+# fetch_kernels.sh [--tests]: downloads and unpacks (does not install) Debian's cloud kernels into
+# build/guest: vmlinuz-6.12, vmlinuz-6.1, System.map-* where the package has a real one, and in
+# modules-* the modules of the same package that guests load. --tests: also vmlinuz-6.1-generic,
+# for the sev-guest driver of 6.1, without which the cloud kernel of that version is built.
 # What is already there is kept; delete build/guest/vmlinuz-* to fetch the newest again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -53,9 +55,17 @@ find_and_download() {
   return 1
 }
 
+# is_complete VERSION MODULES
+is_complete() {
+  [ -s "$guest/vmlinuz-$1" ] && [ -s "$guest/modules-$1/release" ] &&
+    [ "$(cat "$guest/modules-$1/wanted" 2>/dev/null)" = "$2" ]
+}
+
+# fetch VERSION METAPACKAGE MODULE...
 fetch() {
   local version=$1 metapackage=$2 work
-  if [ -s "$guest/vmlinuz-$version" ]; then
+  shift 2
+  if is_complete "$version" "$*"; then
     echo "vmlinuz-$version is there ($(cat "$guest/vmlinuz-$version.package" 2>/dev/null || echo '?'))"
     return
   fi
@@ -63,17 +73,28 @@ fetch() {
   work=$(mktemp -d "$guest/fetch.XXXXXX")
   trap 'rm -rf "$work"' RETURN
   find_and_download "$work" "$metapackage"
-  dpkg-deb --fsys-tarfile "$work"/*.deb | tar -x -C "$work" --wildcards './boot/*'
+  dpkg-deb --fsys-tarfile "$work"/*.deb |
+    tar -x -C "$work" --wildcards './boot/*' './lib/modules/*/kernel/*.ko*'
   # Debian ships a System.map of one line that points to the debug package.
   for map in "$work"/boot/System.map-*; do
     if [ -s "$map" ] && [ "$(wc -l < "$map")" -gt 100 ]; then
       cp "$map" "$guest/System.map-$version"
     fi
   done
+  scripts/kernel_modules.py "$work" "$work/modules" "$@"
+  echo "$*" > "$work/modules/wanted"
+  # The kernel comes last: without it the fetch begins again, and never are the two of two packages.
+  rm -rf "$guest/vmlinuz-$version" "$guest/modules-$version"
+  mv "$work/modules" "$guest/modules-$version"
   echo "$package" > "$guest/vmlinuz-$version.package"
   mv "$work"/boot/vmlinuz-* "$guest/vmlinuz-$version"
 }
 
-fetch 6.12 linux-image-6.12-cloud-amd64
+# The driver of /dev/sev-guest (in 6.12 it brings tsm and configfs), and what its AES-256-GCM is made
+# of, which it asks for by algorithm and not by name.
+fetch 6.12 linux-image-6.12-cloud-amd64 sev-guest gcm ghash-generic
 fetch 6.1 linux-image-cloud-amd64
+if [ "${1:-}" = --tests ]; then
+  fetch 6.1-generic linux-image-amd64 sev-guest gcm ghash-generic ctr
+fi
 rm -rf "$guest/apt"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "vmm/explain.hpp"
@@ -89,6 +90,18 @@ ExitHandler::Answer ExitHandler::operator()(const kvm::MmioExit& exit) {
 
 ExitHandler::Answer ExitHandler::operator()(const kvm::HypercallExit& exit) {
   vcpu_.complete_hypercall(conversion_.map_gpa_range(exit));
+  return std::nullopt;
+}
+
+// Too small a buffer is left as it is: the guest learns how large it must be.
+ExitHandler::Answer ExitHandler::operator()(const kvm::CertificatesExit& exit) {
+  const u64 needed = align_up(certificates_.size(), page_size) >> page_shift;
+  if (exit.npages < needed) {
+    vcpu_.complete_certificates(ENOSPC, needed);
+    return std::nullopt;
+  }
+  const bool written = vm_.write_shared(exit.gpa, certificates_).ok();
+  vcpu_.complete_certificates(written ? 0 : EIO, needed);
   return std::nullopt;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "hypervisor/kvm/kvm.hpp"
 #include "vmm/board.hpp"
@@ -16,12 +17,19 @@ class ExitHandler {
   // Nothing: the vCPU may run on.
   using Answer = std::optional<RunOutcome>;
 
-  ExitHandler(kvm::Vm& vm, kvm::Vcpu& vcpu, Board& board, std::vector<image::RamRange> ram)
-      : vm_(vm), vcpu_(vcpu), board_(board), conversion_(vm, std::move(ram)) {}
+  // certificates outlives the handler.
+  ExitHandler(kvm::Vm& vm, kvm::Vcpu& vcpu, Board& board, std::vector<image::RamRange> ram,
+              std::span<const u8> certificates)
+      : vm_(vm),
+        vcpu_(vcpu),
+        board_(board),
+        conversion_(vm, std::move(ram)),
+        certificates_(certificates) {}
 
   Answer operator()(const kvm::IoExit& exit);
   Answer operator()(const kvm::MmioExit& exit);
   Answer operator()(const kvm::HypercallExit& exit);
+  Answer operator()(const kvm::CertificatesExit& exit);
   Answer operator()(const kvm::MemoryFaultExit& exit);
   Answer operator()(const kvm::TerminationExit& exit);
   Answer operator()(const kvm::IoapicEoiExit& exit);
@@ -40,6 +48,7 @@ class ExitHandler {
   kvm::Vcpu& vcpu_;
   Board& board_;
   MemoryConversion conversion_;
+  std::span<const u8> certificates_;
 };
 
 }  // namespace softsnp::vmm

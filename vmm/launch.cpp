@@ -92,17 +92,21 @@ Failure<RunOutcome> policy_refused(u64 policy, const kvm::Error& error) {
                  fmt::format("launch with policy {:#x} refused", policy), error);
 }
 
-Done launch_protected(LaunchedVm& launched, const image::LaunchPlan& plan, u64 policy) {
-  if (const auto done = launched.vm->launch_start({policy}); !done) {
-    return policy_refused(policy, done.error());
+Done launch_protected(LaunchedVm& launched, const image::LaunchPlan& plan, const Config& config) {
+  if (const auto done = launched.vm->launch_start({config.policy}); !done) {
+    return policy_refused(config.policy, done.error());
   }
   for (const image::LaunchRegion& region : plan.regions) {
     if (Done done = launch_region(launched, region); !done) {
       return done;
     }
   }
-  if (const auto done = launched.vm->launch_finish({}); !done) {
-    return refused(OutcomeKind::internal_fault, "launch finish", done.error());
+  if (const auto done = launched.vm->launch_finish(config.finish); !done) {
+    // What firmware has against a launch without an ID block is our fault.
+    const bool users_fault = !config.finish.id_block.empty() && done.error().firmware != 0;
+    return refused(users_fault ? OutcomeKind::bad_input : OutcomeKind::internal_fault,
+                   users_fault ? "launch with this ID block refused" : "launch finish",
+                   done.error());
   }
   return {};
 }
@@ -124,17 +128,32 @@ Done load_plain(kvm::Vm& vm, const image::LaunchPlan& plan) {
   return {};
 }
 
-// What must hold content under the guest's key: all that brings bytes, and the zeros below 1 MiB,
-// where BIOS data is looked for. The rest is noise until the guest writes it, as on a real host.
-Done encrypt(kvm::Vm& vm, const image::LaunchPlan& plan) {
+// Zeros that must be zeros under the guest's key: below 1 MiB, where BIOS data is looked for, and
+// what an ELF or Multiboot image counts on (.bss). A bzImage clears its memory itself. The rest is
+// noise until the guest writes it, as on a real host.
+u64 zeros_that_count(const image::LaunchPlan& plan, const image::LaunchRegion& region) {
   constexpr GuestPhysical one_mib(u64{1} << 20);
+  const GuestPhysical end = region.gpa + region.length;
+  const image::Layout& at = plan.layout;
+  if (region.gpa < one_mib) {
+    return region.length;
+  }
+  if (plan.format == image::Format::bzimage || region.gpa >= at.kernel_end ||
+      end <= at.kernel_start) {
+    return 0;
+  }
+  return align_up(std::min(end, at.kernel_end) - region.gpa, page_size);
+}
+
+Done encrypt(kvm::Vm& vm, const image::LaunchPlan& plan) {
   for (const image::LaunchRegion& region : plan.regions) {
-    if (region.bytes.empty() && region.gpa >= one_mib) {
+    const u64 length = region.bytes.empty() ? zeros_that_count(plan, region) : region.length;
+    if (length == 0) {
       continue;
     }
-    if (const auto done = vm.sev_launch_update_data(region.gpa, region.length); !done) {
+    if (const auto done = vm.sev_launch_update_data(region.gpa, length); !done) {
       return refused(OutcomeKind::internal_fault,
-                     fmt::format("encrypting {} bytes at {:#x}", region.length, region.gpa.value()),
+                     fmt::format("encrypting {} bytes at {:#x}", length, region.gpa.value()),
                      done.error());
     }
   }
@@ -193,7 +212,7 @@ Done fill(LaunchedVm& launched, const image::LaunchPlan& plan, const Config& con
     case image::Mode::snp:
       break;
   }
-  return launch_protected(launched, plan, config.policy);
+  return launch_protected(launched, plan, config);
 }
 
 Done make_vcpu(LaunchedVm& launched, const kvm::Kvm& kvm, kvm::VmType type,
@@ -215,11 +234,16 @@ Done make_vcpu(LaunchedVm& launched, const kvm::Kvm& kvm, kvm::VmType type,
 Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
                                       const image::LaunchPlan& plan, kvm::Observer* observer) {
   const kvm::VmType type = vm_type(plan.mode);
-  auto created = kvm.create_vm({type, observer});
+  auto created = kvm.create_vm({type, observer, config.guest_requests_per_second});
   if (!created) {
     return refused(OutcomeKind::internal_fault, "VM", created.error());
   }
   LaunchedVm launched{std::move(*created), nullptr, {}, {}};
+  if (type == kvm::VmType::snp && !config.certificates.empty()) {
+    if (const auto done = launched.vm->enable_certificate_exits(); !done) {
+      return refused(OutcomeKind::internal_fault, "certificates", done.error());
+    }
+  }
   if (const Done done = give_memory(launched, kvm, plan); !done) {
     return Failure{done.error()};
   }

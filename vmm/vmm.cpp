@@ -21,7 +21,7 @@ Vmm::Vmm(LaunchedVm launched, std::vector<image::RamRange> ram, const Config& co
       clock_(*launched_.vm),
       messages_(*launched_.vm),
       board_({config.debug_exit_port, config.rtc_epoch_seconds}, clock_, messages_, output_),
-      handler_(*launched_.vm, vcpu_, board_, std::move(ram)),
+      handler_(*launched_.vm, vcpu_, board_, std::move(ram), config_.certificates),
       watchdog_(config.timeout) {}
 
 RunOutcome Vmm::run(Console& console, StopSource& stop) {

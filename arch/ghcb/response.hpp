@@ -46,8 +46,17 @@ inline constexpr u64 raise_ud =
 static_assert(raise_gp == 0x80000B0D && raise_ud == 0x80000306);
 
 // SW_EXITINFO2[63:32] of the guest-request events (GHCB sheet 3.6); [31:0] is the firmware status.
-namespace guest_request {
-inline constexpr u64 invalid_length = u64{1} << 32, busy = u64{2} << 32;
+enum class GuestRequestError : u32 {
+  none = 0,
+  invalid_length = 1,
+  busy = 2,
+  // KVM's own: guests take every other value for an error (Linux arch/x86/kvm/svm/sev.c).
+  generic = ~u32{0},
+};
+constexpr u64 exit_info2(GuestRequestError error) {
+  return u64{static_cast<u32>(error)} << 32;
 }
+static_assert(exit_info2(GuestRequestError::invalid_length) == 0x1'0000'0000 &&
+              exit_info2(GuestRequestError::busy) == 0x2'0000'0000);
 
 }  // namespace softsnp::ghcb

@@ -104,6 +104,55 @@ struct SnpGuestRequest {
 };
 static_assert(sizeof(SnpGuestRequest) == 0x18);
 
+struct SnpPageMdInit {
+  u64 gctx_paddr;
+  u64 page_paddr;
+};
+static_assert(sizeof(SnpPageMdInit) == 0x10);
+
+struct SnpPageMove {
+  static constexpr u32 size_2m = 1;
+  u64 gctx_paddr;
+  u32 flags;
+  u32 mbz_0c;
+  u64 src_paddr;
+  u64 dst_paddr;
+};
+static_assert(sizeof(SnpPageMove) == 0x20 && __builtin_offsetof(SnpPageMove, src_paddr) == 0x10);
+
+enum class SwapType : u8 { data = 0, metadata = 1, vmsa = 2 };
+
+// SNP_PAGE_SWAP_OUT, SNP_PAGE_SWAP_IN.
+struct SnpPageSwap {
+  static constexpr u64 size_2m = 1, in_place = 8, root_mdata_en = 0x10;
+  u64 gctx_paddr;
+  u64 src_paddr;
+  u64 dst_paddr;
+  u64 mdata_paddr;
+  u64 software_data;
+  u64 flags;
+
+  constexpr bool root() const { return (flags & root_mdata_en) != 0; }
+};
+static_assert(sizeof(SnpPageSwap) == 0x30 && __builtin_offsetof(SnpPageSwap, flags) == 0x28);
+
+constexpr SwapType swap_type(const SnpPageSwap& swap) {
+  return static_cast<SwapType>(swap.flags >> 1 & 3);
+}
+
+// What a metadata page holds of a page that was swapped out. Firmware sheet 1.6 ("MDATA entry").
+struct MdataEntry {
+  static constexpr u64 valid = 1, page_validated = 2, vmsa = 4, metadata = 8, size_2m = 0x10,
+                       gpa_mask = ~u64{0xFFF};
+  u64 software_data;
+  u64 iv;
+  u8 auth_tag[0x10];
+  u64 page;  // flags above and the gPA
+  u64 vmpl_permissions;
+  u8 mbz_30[0x10];
+};
+static_assert(sizeof(MdataEntry) == 0x40 && __builtin_offsetof(MdataEntry, page) == 0x20);
+
 struct SnpPageReclaim {
   static constexpr u64 size_2m = 1;
   u64 page_paddr;  // bit 0: PAGE_SIZE

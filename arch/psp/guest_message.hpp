@@ -4,6 +4,7 @@
 
 #include "arch/psp/attestation_report.hpp"
 #include "arch/psp/cpuid_page.hpp"
+#include "arch/psp/guest_buffers.hpp"
 #include "arch/psp/tcb_version.hpp"
 #include "base/bits.hpp"
 #include "base/types.hpp"
@@ -163,7 +164,7 @@ struct ExportedContext {
   u8 report_id[0x20];
   Digest imi_digest;
   u64 message_count[4];
-  u8 root_mdata[0x40];
+  MdataEntry root_mdata;
   u64 flags;
   u64 policy;
   u8 state;
@@ -188,6 +189,7 @@ static_assert(__builtin_offsetof(ExportedContext, message_count) == 0x1C0);
 static_assert(__builtin_offsetof(ExportedContext, root_mdata) == 0x1E0);
 static_assert(__builtin_offsetof(ExportedContext, flags) == 0x220);
 static_assert(__builtin_offsetof(ExportedContext, state) == 0x230);
+static_assert(__builtin_offsetof(ExportedContext, oek_iv_count) == 0x238);
 static_assert(__builtin_offsetof(ExportedContext, id_block) == 0x240);
 static_assert(__builtin_offsetof(ExportedContext, gosvw) == 0x2A0);
 static_assert(__builtin_offsetof(ExportedContext, desired_tsc_khz) == 0x2B0);

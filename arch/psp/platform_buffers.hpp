@@ -111,6 +111,8 @@ static_assert(sizeof(SnpFeatureInfoOutput) == 0x10);
 
 // Legacy PLATFORM_STATUS (004): the answer stands in the command buffer itself.
 struct SevPlatformStatus {
+  static constexpr u8 externally_owned = 1;
+  static constexpr u16 config_es = 1;
   u8 api_major;
   u8 api_minor;
   u8 state;

@@ -13,6 +13,8 @@ inline constexpr u64 smt = bit(16), reserved_one = bit(17), migrate_ma = bit(18)
                      page_swap_disable = bit(25);
 // Bits that firmware 1.55 does not define.
 inline constexpr u64 reserved_in_1_55 = mask_bits(63, 21);
+// The same for builds that know PAGE_SWAP_DISABLE.
+inline constexpr u64 reserved_with_page_swap_disable = reserved_in_1_55 & ~page_swap_disable;
 
 constexpr u16 abi(u64 value) {
   return static_cast<u16>(value);  // major in [15:8], minor in [7:0]

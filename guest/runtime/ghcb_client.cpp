@@ -47,12 +47,26 @@ u32 GhcbClient::start(ghcb::Ghcb* page) {
   if (msr_protocol(request) != (request & ~u64{0xFFF}) + 0x13) {
     return 5;
   }
+  adopt(page, 2);
+  return 0;
+}
+
+u32 GhcbClient::start_without_snp(ghcb::Ghcb* page) {
+  const u64 info = msr_protocol(encode(ghcb::SevInformationRequest{}));
+  if (get_bits(info, 11, 0) != 1 || get_bits(info, 47, 32) > 1 || get_bits(info, 63, 48) < 1) {
+    return 1;
+  }
+  set_encrypted(page, false);
+  adopt(page, 1);
+  return 0;
+}
+
+void GhcbClient::adopt(ghcb::Ghcb* page, u16 version) {
   for (u8& byte : page->raw) {
     byte = 0;
   }
-  page->protocol_version = 2;
+  page->protocol_version = version;
   page_ = page;
-  return 0;
 }
 
 void GhcbClient::begin() {

@@ -13,11 +13,13 @@ struct Reply {
 
 class GhcbClient {
  public:
-  // SEV_STATUS has SNP set.
+  // The guest is SEV-ES or SNP.
   bool active() const { return page_ != nullptr; }
   // Version and feature negotiation, then page becomes shared and is registered. 0, or the
   // termination code (set 1) that a kernel would use.
   u32 start(ghcb::Ghcb* page);
+  // SEV-ES: version 1 is enough, there are no features, and page needs no registration.
+  u32 start_without_snp(ghcb::Ghcb* page);
   u64 hypervisor_features() const { return features_; }
 
   // Clears the valid bitmap; then the request's fields are set; then exit().
@@ -36,6 +38,8 @@ class GhcbClient {
   ghcb::Ghcb& page() { return *page_; }
 
  private:
+  void adopt(ghcb::Ghcb* page, u16 version);
+
   ghcb::Ghcb* page_ = nullptr;
   u64 features_ = 0;
 };

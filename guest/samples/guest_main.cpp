@@ -52,9 +52,11 @@ void power_off() {
 
 void guest_main(const u8* boot_params) {
   const u64 status = rdmsr(x86::msr::sev_status);
-  if ((status & snp::sev_status::sev_snp) != 0) {
+  if ((status & snp::sev_status::sev_es) != 0) {
+    const bool snp = (status & snp::sev_status::sev_snp) != 0;
     // No output is possible before this works: the reason is in the termination code.
-    if (const u32 code = ghcb().start(&ghcb_page); code != 0) {
+    const u32 code = snp ? ghcb().start(&ghcb_page) : ghcb().start_without_snp(&ghcb_page);
+    if (code != 0) {
       ghcb().terminate(1, static_cast<u8>(code));
     }
   }

@@ -7,6 +7,8 @@
 #include "hypervisor/host/platform.hpp"
 #include "hypervisor/host/psp_mailbox.hpp"
 #include "hypervisor/host/rmp.hpp"
+#include "hypervisor/host/sev_device.hpp"
+#include "hypervisor/host/sev_mailbox.hpp"
 #include "hypervisor/host/user_memory.hpp"
 
 namespace softsnp::host {
@@ -20,7 +22,9 @@ struct HostKernel {
         psp(memory),
         rmp(memory, psp),
         platform(memory, psp, rmp),
-        asids(port, platform) {}
+        sev(memory, psp, rmp, platform),
+        asids(port, platform),
+        sev_device(memory, psp, platform) {}
   HostKernel(const HostKernel&) = delete;
   HostKernel& operator=(const HostKernel&) = delete;
 
@@ -32,7 +36,9 @@ struct HostKernel {
   PspMailbox psp;
   Rmp rmp;
   Platform platform;
+  SevMailbox sev;
   AsidPool asids;
+  SevDevice sev_device;
 };
 
 }  // namespace softsnp::host

@@ -81,7 +81,7 @@ Result<SystemPhysical, Error> SnpPages::metadata_entry() {
       return Failure<Error>{made.error()};
     }
     metadata_.push_back(*page);
-    for (u64 offset = 0; offset < page_size; offset += psp::metadata_entry_bytes) {
+    for (u64 offset = 0; offset < page_size; offset += sizeof(psp::MdataEntry)) {
       free_entries_.insert(*page + offset);
     }
   }

@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-#include "arch/psp/page_buffers.hpp"
+#include "arch/psp/guest_buffers.hpp"
 #include "hypervisor/host/rmp.hpp"
 
 namespace softsnp::host {

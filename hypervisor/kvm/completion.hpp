@@ -26,6 +26,8 @@ struct PscByMsr {
   u64 request = 0;
 };
 struct PscByEvent {};
+// A guest request, copied already, that waits for its certificates.
+struct CertificatesWanted {};
 // IN of a plain VM: into RAX, then past the instruction.
 struct PlainIn {
   u8 size = 1;
@@ -43,7 +45,7 @@ struct PlainMmioRead {};
 struct PlainMmioWrite {};
 
 using Pending = std::variant<NothingPending, GhcbIn, GhcbStringIn, GhcbMmioRead, PscByMsr,
-                             PscByEvent, GhcbHypercall, PlainIn, PlainStringIn, PlainHypercall,
-                             PlainMmioRead, PlainMmioWrite>;
+                             PscByEvent, CertificatesWanted, GhcbHypercall, PlainIn, PlainStringIn,
+                             PlainHypercall, PlainMmioRead, PlainMmioWrite>;
 
 }  // namespace softsnp::kvm

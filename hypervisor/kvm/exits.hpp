@@ -36,6 +36,13 @@ struct HypercallExit {
   std::array<u64, 3> args{};
 };
 
+// KVM_EXIT_SNP_REQ_CERTS: the guest wants a report with its certificates, and has npages shared
+// pages from gpa for them. Answered with Vcpu::complete_certificates(); firmware is asked after it.
+struct CertificatesExit {
+  GuestPhysical gpa;
+  u64 npages = 0;
+};
+
 // KVM_EXIT_MEMORY_FAULT: the access disagrees with the private attribute of the range. The VMM
 // changes the attribute and runs again, or gives up.
 struct MemoryFaultExit {
@@ -80,8 +87,8 @@ struct InternalErrorExit {
 // The deadline given to run() was reached, or the VMM asked the vCPU to stop.
 struct InterruptedExit {};
 
-using KvmExit =
-    std::variant<IoExit, MmioExit, HypercallExit, MemoryFaultExit, TerminationExit, IoapicEoiExit,
-                 ShutdownExit, FailEntryExit, NoProgressExit, InternalErrorExit, InterruptedExit>;
+using KvmExit = std::variant<IoExit, MmioExit, HypercallExit, CertificatesExit, MemoryFaultExit,
+                             TerminationExit, IoapicEoiExit, ShutdownExit, FailEntryExit,
+                             NoProgressExit, InternalErrorExit, InterruptedExit>;
 
 }  // namespace softsnp::kvm

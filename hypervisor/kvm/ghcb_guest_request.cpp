@@ -1,44 +1,83 @@
-// Messages between the guest and the AMD-SP: passed on, never read. GHCB sheet 3.6.
+// Messages between the guest and the AMD-SP: passed on, never read. GHCB sheet 3.6; Linux
+// arch/x86/kvm/svm/sev.c (snp_handle_guest_req and its kin). What can make the guest repeat a
+// message comes before the firmware sees it: its sequence number must stay unused.
 #include <cerrno>
 
+#include "arch/psp/guest_message.hpp"
 #include "hypervisor/kvm/vcpu.hpp"
 
 namespace softsnp::kvm {
 namespace {
-constexpr usize message_type_offset = 0x34;
-constexpr u8 message_type_report_request = 5;
 constexpr usize certificate_entry_bytes = 24;
+
+u8 message_type(std::span<const u8> message) {
+  return message[offsetof(psp::GuestMessageHeader, message_type)];
+}
 }  // namespace
 
-// An extended request for a report wants certificates: there are none, so the table is its
-// terminator. False: malformed.
-bool VcpuImpl::prepare_certificates(std::span<const u8> request) {
-  if (request_.event() != ghcb::Event::extended_guest_request ||
-      request[message_type_offset] != message_type_report_request) {
-    return true;
-  }
-  if (!request_.valid.has(ghcb::field::rax) || !request_.valid.has(ghcb::field::rbx) ||
-      (request_.rax & page_offset_mask) != 0) {
-    return false;
-  }
-  if (request_.rbx == 0) {
-    return true;
-  }
-  const std::array<u8, certificate_entry_bytes> empty_table{};
-  return vm_.memory.write_shared(GuestPhysical(request_.rax), empty_table).ok();
+void VcpuImpl::respond_vmm_error(ghcb::GuestRequestError error) {
+  respond(0, ghcb::exit_info2(error));
 }
 
+// The message is copied once: what the guest changes meanwhile does not count.
 VcpuImpl::Exit VcpuImpl::event_guest_request() {
-  std::array<u8, page_size> request;
-  std::array<u8, page_size> response;
-  if (!vm_.memory.read_shared(GuestPhysical(request_.exit_info1), request)) {
+  if (!vm_.memory.read_shared(GuestPhysical(request_.exit_info1), message_)) {
     return refuse(EIO, "the page of a guest request cannot be read");
   }
-  if (!prepare_certificates(request)) {
+  const bool extended = request_.event() == ghcb::Event::extended_guest_request;
+  const bool wants_certificates =
+      extended && message_type(message_) == psp::number(psp::MessageType::report_request);
+  if (wants_certificates &&
+      (!request_.valid.has(ghcb::field::rax) || !request_.valid.has(ghcb::field::rbx) ||
+       (request_.rax & page_offset_mask) != 0)) {
     respond_malformed(ghcb::Malformed::invalid_input);
     return std::nullopt;
   }
-  const auto status = vm_.snp.guest_request(request, response);
+  if (!vm_.request_limiter.admits(vm_.port().tsc(), vm_.port().tsc_frequency_hz())) {
+    respond_vmm_error(ghcb::GuestRequestError::busy);
+    return std::nullopt;
+  }
+  return wants_certificates ? ask_for_certificates() : pass_request_on();
+}
+
+// A VMM that has none to give leaves KVM to write the empty table: its terminator.
+VcpuImpl::Exit VcpuImpl::ask_for_certificates() {
+  if (vm_.certificate_exits) {
+    pending_ = CertificatesWanted{};
+    return KvmExit(CertificatesExit{GuestPhysical(request_.rax), request_.rbx});
+  }
+  const std::array<u8, certificate_entry_bytes> empty_table{};
+  if (request_.rbx != 0 && !vm_.memory.write_shared(GuestPhysical(request_.rax), empty_table)) {
+    return refuse(EIO, "the buffer for certificates cannot be written");
+  }
+  return pass_request_on();
+}
+
+VcpuImpl::Exit VcpuImpl::continue_with_certificates() {
+  const CertificatesAnswer answer =
+      std::exchange(answer_certificates_, std::nullopt).value_or(CertificatesAnswer{EINVAL, 0});
+  switch (answer.ret) {
+    case 0:
+      return pass_request_on();
+    case ENOSPC:
+      request_.rbx = answer.npages;
+      respond_vmm_error(ghcb::GuestRequestError::invalid_length);
+      return std::nullopt;
+    case EAGAIN:
+      respond_vmm_error(ghcb::GuestRequestError::busy);
+      return std::nullopt;
+    case EIO:
+      respond_vmm_error(ghcb::GuestRequestError::generic);
+      return std::nullopt;
+    default:
+      return refuse(EINVAL, "the VMM did not say what became of the certificates");
+  }
+}
+
+VcpuImpl::Exit VcpuImpl::pass_request_on() {
+  vm_.request_limiter.count(vm_.port().tsc(), vm_.port().tsc_frequency_hz());
+  std::array<u8, page_size> response;
+  const auto status = vm_.snp.guest_request(message_, response);
   if (!status) {
     return refuse(status.error().number, status.error().what);
   }

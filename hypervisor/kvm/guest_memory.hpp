@@ -36,6 +36,7 @@ class GuestMemory final : private host::MmuNotifier {
   EncryptedRegions& regions() { return regions_; }
 
   Result<void, Error> set_private(GuestPhysical gpa, u64 bytes, bool is_private);
+  bool is_encrypted() const { return has_encrypted_memory(type_); }
   bool is_private(GuestPhysical page) const { return attributes_.is_private(page.page()); }
 
   // Through the direct map; pages are made on demand. EFAULT: no memory, private, or RMP fault.

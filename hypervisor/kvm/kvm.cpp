@@ -28,7 +28,9 @@ class VmImpl final : public Vm {
         sev_(host, memory_, config.type),
         context_{host, config.type, observer_, counters_,  memory_,
                  snp_, sev_,        maps,      plain_asid, u64{0} - host.port().tsc(),
-                 0,    {},          0} {}
+                 0,    {}} {
+    context_.request_limiter = RequestLimiter(config.guest_requests_per_second);
+  }
   // vCPUs first, then the firmware's guest, then its memory.
   ~VmImpl() override { vcpus_.clear(); }
 
@@ -88,6 +90,7 @@ class VmImpl final : public Vm {
   Result<void, Error> sev_launch_finish() override;
   Result<void, Error> sev_debug_read(GuestPhysical gpa, std::span<u8> to) override;
   Result<void, Error> sev_debug_write(GuestPhysical gpa, std::span<const u8> from) override;
+  Result<void, Error> enable_certificate_exits() override;
   Result<Vcpu*, Error> create_vcpu(u32 apic_id) override;
 
   void signal_msi(u64 address, u32 data) override;
@@ -208,6 +211,14 @@ Result<void, Error> VmImpl::sev_debug_write(GuestPhysical gpa, std::span<const u
   return context_.is_sev() ? sev_.debug_write(gpa, from) : not_sev();
 }
 
+Result<void, Error> VmImpl::enable_certificate_exits() {
+  if (!context_.is_snp()) {
+    return fail(ENOTTY, "not an SNP VM");
+  }
+  context_.certificate_exits = true;
+  return {};
+}
+
 Result<Vcpu*, Error> VmImpl::create_vcpu(u32 apic_id) {
   if (!vcpus_.empty()) {
     return fail(EEXIST, "one vCPU a VM so far");
@@ -245,6 +256,10 @@ void VmImpl::set_ioapic_level_vectors(std::span<const u8> vectors) {
   }
 }
 
+Result<void, Error> as_ours(const Result<void, host::Error>& result) {
+  return result ? Result<void, Error>() : fail(result.error());
+}
+
 class KvmImpl final : public Kvm {
  public:
   KvmImpl(machine::HostPort& port, const DirectMapConfig& direct_map, u64 lock_limit_bytes)
@@ -253,6 +268,13 @@ class KvmImpl final : public Kvm {
   Result<std::unique_ptr<Vm>, Error> create_vm(const VmConfig& config) override;
   std::vector<CpuidEntry> supported_cpuid(VmType type) const override {
     return kvm::supported_cpuid(host_.memory.port(), type);
+  }
+  Result<void, Error> snp_commit() override { return as_ours(host_.sev_device.snp_commit()); }
+  Result<void, Error> snp_set_config(const psp::SnpConfig& config) override {
+    return as_ours(host_.sev_device.snp_set_config(config));
+  }
+  Result<void, Error> snp_vlek_load(const psp::WrappedVlek& wrapped) override {
+    return as_ours(host_.sev_device.snp_vlek_load(wrapped));
   }
   DirectMapReport direct_map() const override {
     const host::DirectMap& map = host_.memory.direct_map();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arch/address.hpp"
+#include "arch/psp/platform_buffers.hpp"
 #include "arch/svm/vmsa.hpp"
 #include "base/result.hpp"
 #include "hypervisor/host/direct_map_policy.hpp"
@@ -103,6 +104,9 @@ class Vcpu {
   virtual void complete_io(std::span<const u8> bytes) = 0;
   virtual void complete_mmio(std::span<const u8> bytes) = 0;
   virtual void complete_hypercall(u64 ret) = 0;
+  // ret 0: the certificates are written; ENOSPC: npages are needed; EAGAIN: the guest is to ask
+  // again; EIO: anything else that went wrong. Other values end the VM.
+  virtual void complete_certificates(u64 ret, u64 npages) = 0;
   // KVM_INTERRUPT (split irqchip, ExtINT from the 8259 through LINT0): queues one vector. The VMM
   // calls it only when ready_for_extint().
   virtual bool ready_for_extint() const = 0;
@@ -171,6 +175,9 @@ class Vm {
   // KVM_SEV_DBG_DECRYPT, KVM_SEV_DBG_ENCRYPT: multiples of 16 bytes within one page.
   virtual Result<void, Error> sev_debug_read(GuestPhysical gpa, std::span<u8> to) = 0;
   virtual Result<void, Error> sev_debug_write(GuestPhysical gpa, std::span<const u8> from) = 0;
+  // KVM_SEV_SNP_ENABLE_REQ_CERTS: extended guest requests for a report exit with CertificatesExit.
+  // Without it they get an empty table. ENOTTY: not an SNP VM.
+  virtual Result<void, Error> enable_certificate_exits() = 0;
 
   virtual Result<Vcpu*, Error> create_vcpu(u32 apic_id) = 0;
 
@@ -190,6 +197,9 @@ class Vm {
 struct VmConfig {
   VmType type = VmType::plain;
   Observer* observer = nullptr;  // may be null; outlives the Vm
+  // Guest requests that reach the firmware in a second of the host's time; more are answered BUSY.
+  // 0 = no limit. Of the host kernel, as plain guest requests never leave it.
+  u32 guest_requests_per_second = 0;
   PinPolicy pin_policy = PinPolicy::registered_regions;
 };
 
@@ -211,6 +221,10 @@ class Kvm {
   virtual Result<std::unique_ptr<Vm>, Error> create_vm(const VmConfig& config) = 0;
   // KVM_GET_SUPPORTED_CPUID: host CPUID with what this hypervisor supports, KVM leaves included.
   virtual std::vector<CpuidEntry> supported_cpuid(VmType type) const = 0;
+  // /dev/sev: what the host's owner tells the firmware, which is initialised first.
+  virtual Result<void, Error> snp_commit() = 0;
+  virtual Result<void, Error> snp_set_config(const psp::SnpConfig& config) = 0;
+  virtual Result<void, Error> snp_vlek_load(const psp::WrappedVlek& wrapped) = 0;
   virtual DirectMapReport direct_map() const = 0;
   // Of the one process that all VMs belong to.
   virtual ProcessMemory& memory() = 0;

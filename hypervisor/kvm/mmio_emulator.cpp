@@ -65,10 +65,14 @@ MmioEmulator::Outcome MmioEmulator::start() {
 
 MmioEmulator::Outcome MmioEmulator::run() {
   answers_used_ = 0;
+  if (memory_.is_encrypted() && vmcb_.instruction_byte_count == 0) {
+    return Unsupported{"MMIO of an encrypted guest without the instruction's bytes"};
+  }
   const auto bytes = fetch();
   if (!bytes) {
     return bytes.error();
   }
+
   Instruction instruction;
   const bool is_32bit = (vmcb_.cs.attributes & svm::attribute::default_big) != 0;
   if (!instruction.decode(*bytes, is_64bit() ? 64 : is_32bit ? 32 : 16)) {

@@ -60,6 +60,7 @@ class MmioEmulator {
   // Stores and commits: Done, or Ask with the commit made.
   Result<void, Stop> store(GuestVirtual at, unsigned size, u64 value);
   Result<void, Stop> write_operand(const Instruction& instruction, unsigned index, u64 value);
+  Result<GuestPhysical, Stop> locate(GuestVirtual at, AccessKind kind) const;
   GuestVirtual address_of(const Instruction& instruction, unsigned index) const;
   u64 segment_base(int zydis_register) const;
   u64 read_register(int zydis_register) const;

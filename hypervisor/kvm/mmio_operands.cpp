@@ -96,8 +96,24 @@ GuestVirtual MmioEmulator::address_of(const Instruction& i, unsigned index) cons
   return GuestVirtual(segment_base(mem.segment) + offset);
 }
 
+// An encrypted guest's page tables are noise here. Its one operand that faulted has the gPA that
+// the nested fault named (KVM's gpa_available); a second one cannot be found.
+Result<GuestPhysical, MmioEmulator::Stop> MmioEmulator::locate(GuestVirtual at,
+                                                               AccessKind kind) const {
+  if (memory_.is_encrypted()) {
+    const GuestPhysical faulted(vmcb_.exitinfo2);
+    if (faulted.page_offset() != at.page_offset()) {
+      return Failure<Stop>{Unsupported{"an operand beside the MMIO of an encrypted guest"}};
+    }
+    return faulted;
+  }
+  const auto gpa = translation_.translate(at, kind);
+  return gpa ? Result<GuestPhysical, Stop>(*gpa)
+             : Result<GuestPhysical, Stop>(Failure<Stop>{gpa.error()});
+}
+
 Result<u64, MmioEmulator::Stop> MmioEmulator::load(GuestVirtual at, unsigned size) {
-  const auto gpa = translation_.translate(at, AccessKind::read);
+  const auto gpa = locate(at, AccessKind::read);
   if (!gpa) {
     return Failure<Stop>{gpa.error()};
   }
@@ -122,7 +138,7 @@ Result<u64, MmioEmulator::Stop> MmioEmulator::load(GuestVirtual at, unsigned siz
 }
 
 Result<void, MmioEmulator::Stop> MmioEmulator::store(GuestVirtual at, unsigned size, u64 value) {
-  const auto gpa = translation_.translate(at, AccessKind::write);
+  const auto gpa = locate(at, AccessKind::write);
   if (!gpa) {
     return Failure<Stop>{gpa.error()};
   }

@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include "arch/psp/sev_buffers.hpp"
+#include "arch/psp/sev_policy.hpp"
 #include "arch/svm/vmsa.hpp"
 #include "hypervisor/kvm/error.hpp"
 
@@ -26,7 +28,7 @@ Result<void, Error> SevGuest::expect(Stage stage) const {
 }
 
 Result<void, Error> SevGuest::command(psp::Command id, std::span<u8> buffer) {
-  const psp::Status status = host_.psp.command(id, buffer);
+  const psp::Status status = host_.sev.command(id, buffer);
   if (status != psp::Status::success) {
     return Failure<Error>{Error{EIO, psp::number(status),
                                 std::string(psp::name(id)) + " failed: " + psp::name(status)}};
@@ -139,7 +141,7 @@ Result<void, Error> SevGuest::update(GuestPhysical gpa, u64 length) {
     if (!page) {
       return Failure<Error>{page.error()};
     }
-    psp::SevGuestBytes buffer{handle_, 0, page->value(), static_cast<u32>(page_size), 0};
+    psp::SevLaunchUpdate buffer{handle_, 0, page->value(), static_cast<u32>(page_size)};
     if (auto done = command_on(*page, psp::Command::launch_update_data, buffer); !done) {
       return done;
     }
@@ -156,14 +158,14 @@ Result<SystemPhysical, Error> SevGuest::add_vmsa(const svm::Vmsa& state) {
     return page;
   }
   vmsas_.push_back(*page);
-  psp::SevGuestBytes buffer{handle_, 0, page->value(), static_cast<u32>(page_size), 0};
+  psp::SevLaunchUpdate buffer{handle_, 0, page->value(), static_cast<u32>(page_size)};
   if (auto done = command_on(*page, psp::Command::launch_update_vmsa, buffer); !done) {
     return Failure<Error>{done.error()};
   }
   return page;
 }
 
-Result<std::array<u8, psp::sev_measurement_bytes>, Error> SevGuest::measure() {
+Result<std::array<u8, SevGuest::measurement_bytes>, Error> SevGuest::measure() {
   if (auto time = expect(Stage::started); !time) {
     return Failure<Error>{time.error()};
   }
@@ -171,8 +173,8 @@ Result<std::array<u8, psp::sev_measurement_bytes>, Error> SevGuest::measure() {
   if (!page) {
     return Failure<Error>{page.error()};
   }
-  std::array<u8, psp::sev_measurement_bytes> measurement{};
-  psp::SevGuestBytes buffer{handle_, 0, page->value(), static_cast<u32>(measurement.size()), 0};
+  std::array<u8, SevGuest::measurement_bytes> measurement{};
+  psp::SevLaunchUpdate buffer{handle_, 0, page->value(), static_cast<u32>(measurement.size())};
   auto done = command_on(*page, psp::Command::launch_measure, buffer);
   host_.memory.load_own(*page, measurement);
   host_.memory.release(*page, PageSize::size_4k);
@@ -236,12 +238,8 @@ Result<void, Error> SevGuest::debug_read(GuestPhysical gpa, std::span<u8> to) {
   if (!source || !bounce) {
     return Failure<Error>{source ? bounce.error() : source.error()};
   }
-  psp::SevDebug buffer{handle_,
-                       0,
-                       (*source + gpa.page_offset()).value(),
-                       bounce->value(),
-                       static_cast<u32>(to.size()),
-                       0};
+  psp::SevDebug buffer{handle_, 0, (*source + gpa.page_offset()).value(), bounce->value(),
+                       static_cast<u32>(to.size())};
   auto done = command_on(*bounce, psp::Command::dbg_decrypt, buffer);
   if (done && to.size() <= page_size) {
     host_.memory.load_own(*bounce, to);
@@ -259,12 +257,8 @@ Result<void, Error> SevGuest::debug_write(GuestPhysical gpa, std::span<const u8>
   if (!bounce) {
     return Failure<Error>{bounce.error()};
   }
-  psp::SevDebug buffer{handle_,
-                       0,
-                       bounce->value(),
-                       (*target + gpa.page_offset()).value(),
-                       static_cast<u32>(from.size()),
-                       0};
+  psp::SevDebug buffer{handle_, 0, bounce->value(), (*target + gpa.page_offset()).value(),
+                       static_cast<u32>(from.size())};
   auto done = command_on(*target, psp::Command::dbg_encrypt, buffer);
   host_.memory.release(*bounce, PageSize::size_4k);
   return done;

@@ -5,7 +5,6 @@
 
 #include <vector>
 
-#include "arch/psp/sev_buffers.hpp"
 #include "hypervisor/host/host_kernel.hpp"
 #include "hypervisor/kvm/guest_memory.hpp"
 #include "hypervisor/kvm/kvm.hpp"
@@ -23,9 +22,10 @@ class SevGuest {
 
   Result<void, Error> start(const SevLaunchStart& start);
   Result<void, Error> update(GuestPhysical gpa, u64 length);
+  static constexpr usize measurement_bytes = 0x30;  // firmware sheet 7.3
   // Encrypts and measures one vCPU's initial state; the page the VMCB must point to.
   Result<SystemPhysical, Error> add_vmsa(const svm::Vmsa& state);
-  Result<std::array<u8, psp::sev_measurement_bytes>, Error> measure();
+  Result<std::array<u8, measurement_bytes>, Error> measure();
   Result<void, Error> secret(GuestPhysical gpa, std::span<const u8> header,
                              std::span<const u8> packet);
   Result<void, Error> finish();

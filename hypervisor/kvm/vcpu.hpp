@@ -36,6 +36,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   void complete_io(std::span<const u8> bytes) override;
   void complete_mmio(std::span<const u8> bytes) override;
   void complete_hypercall(u64 ret) override;
+  void complete_certificates(u64 ret, u64 npages) override { answer_certificates_ = {ret, npages}; }
   bool halted() const override;
 
   // vcpu_inject.cpp
@@ -152,7 +153,10 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
 
   // ghcb_guest_request.cpp
   Exit event_guest_request();
-  bool prepare_certificates(std::span<const u8> request);
+  Exit ask_for_certificates();
+  Exit continue_with_certificates();
+  Exit pass_request_on();
+  void respond_vmm_error(ghcb::GuestRequestError error);
 
   VmContext& vm_;
   u32 index_;
@@ -186,6 +190,11 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   Pending pending_;
   std::vector<u8> answer_bytes_;
   std::optional<u64> answer_return_;
+  struct CertificatesAnswer {
+    u64 ret = 0;
+    u64 npages = 0;
+  };
+  std::optional<CertificatesAnswer> answer_certificates_;
 
   // SEV-ES shows these only by write traps.
   u64 trapped_cr0_ = 0, trapped_cr4_ = 0, trapped_efer_ = 0;
@@ -194,6 +203,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   GhcbRequest request_;
   u64 response1_ = 0, response2_ = 0;
   PageStateRequest page_state_;
+  std::array<u8, page_size> message_{};  // the guest's message to the AMD-SP, copied
 
   MmioEmulator emulator_;
   struct LastFault {

@@ -226,6 +226,7 @@ VcpuImpl::Exit VcpuImpl::resume() {
             skip_instruction();
             return std::nullopt;
           },
+          [&](CertificatesWanted) -> Exit { return continue_with_certificates(); },
           [&](PlainIn in) -> Exit {
             const u64 value = little_endian(take_answer(in.size));
             vmcb_.rax = in.size == 4 ? value : with_bits(vmcb_.rax, in.size * 8u - 1, 0, value);

@@ -8,6 +8,7 @@
 #include "hypervisor/kvm/events.hpp"
 #include "hypervisor/kvm/guest_memory.hpp"
 #include "hypervisor/kvm/kvm.hpp"
+#include "hypervisor/kvm/request_limiter.hpp"
 #include "hypervisor/kvm/sev_guest.hpp"
 #include "hypervisor/kvm/snp_guest.hpp"
 
@@ -32,9 +33,11 @@ struct VmContext {
 
   u64 tsc_offset = 0;  // guest TSC - host TSC: guests start at 0
   u64 next_device_event = 0;
-  std::bitset<256> level_vectors;
+  std::bitset<256> level_vectors{};
   // GHCB sheet 3.4: one address per VM.
   u64 ap_jump_table = 0;
+  bool certificate_exits = false;
+  RequestLimiter request_limiter{};
 
   bool is_snp() const { return type == VmType::snp; }
   bool is_sev() const { return type == VmType::sev || type == VmType::sev_es; }

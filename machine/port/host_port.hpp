@@ -20,6 +20,14 @@ struct HostFault {
   SystemPhysical address;
 };
 
+// An entry of the IOMMU's event log. rmp: the RMP said no; else there is no DRAM.
+struct DmaFault {
+  u16 device = 0;  // bus, device, function
+  SystemPhysical address;
+  bool write = false;
+  bool rmp = false;
+};
+
 // #GP or #UD of a privileged host instruction.
 enum class HostException : u8 { ud, gp };
 
@@ -86,6 +94,14 @@ class HostPort {
   // The AMD-SP mailbox: command id (firmware sheet 1.3) and sPA of the command buffer. Returns
   // the 16-bit status; outputs are in the buffer or where it points.
   virtual u16 psp_command(u32 command, SystemPhysical buffer) = 0;
+
+  // A device's DMA, behind the IOMMU in pass-through: it names sPAs, its bytes have no key, and the
+  // IOMMU admits pages of the hypervisor alone (hardware sheet 2.3, 5.1). A refused access moves
+  // nothing and leaves an entry in the IOMMU's event log.
+  virtual bool dma_read(u16 device, SystemPhysical at, std::span<u8> to) = 0;
+  virtual bool dma_write(u16 device, SystemPhysical at, std::span<const u8> from) = 0;
+  // Oldest first, at most 512.
+  virtual std::vector<DmaFault> dma_faults() const = 0;
 
   // Time-stamp counter of the host: one tick per retired instruction, plus what idle() adds.
   virtual u64 tsc() const = 0;

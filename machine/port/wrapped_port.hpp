@@ -59,6 +59,13 @@ class WrappedPort : public HostPort {
   u16 psp_command(u32 command, SystemPhysical buffer) override {
     return inner_.psp_command(command, buffer);
   }
+  bool dma_read(u16 device, SystemPhysical at, std::span<u8> to) override {
+    return inner_.dma_read(device, at, to);
+  }
+  bool dma_write(u16 device, SystemPhysical at, std::span<const u8> from) override {
+    return inner_.dma_write(device, at, from);
+  }
+  std::vector<DmaFault> dma_faults() const override { return inner_.dma_faults(); }
   u64 tsc() const override { return inner_.tsc(); }
   u64 tsc_frequency_hz() const override { return inner_.tsc_frequency_hz(); }
   void idle_until(u64 tsc) override { inner_.idle_until(tsc); }

@@ -35,7 +35,16 @@ enum class SizeRule : u8 {
   flag_at_08,     // bit 0 of the u32 at 08 must agree with the RMP
   launch_update,  // the same, and only 4K for VMSA, SECRETS and CPUID pages
   flag_in_paddr,  // bit 0 of the address itself
+  swap,           // flag at 28, and only 4K for metadata and VMSA pages
 };
+
+// Legacy guests by state. Firmware sheet 7.1 ("Platform / guest state").
+namespace sev_guest {
+constexpr u8 in(SevGuestState state) {
+  return static_cast<u8>(1 << static_cast<unsigned>(state));
+}
+inline constexpr u8 any = 0xFF;
+}  // namespace sev_guest
 
 // An sPA in the buffer and what must be true of its page.
 struct PageOperand {
@@ -49,31 +58,53 @@ struct PageOperand {
 };
 
 enum class PlatformRule : u8 { any, uninit, init };
+// State of the legacy platform. initialised: INIT or WORKING.
+enum class SevRule : u8 { any, uninit, init, initialised, working };
+
+// Whether a command's buffer goes back to the host (firmware sheet 1.1). on_length_error: also when
+// the answer is INVALID_LENGTH, to tell the length.
+enum class WriteBack : u8 { never, on_success, on_length_error };
 
 using Handler = Status (*)(Firmware&, Request&);
 using ParameterCheck = Status (*)(const Request&);
+using PagesCheck = Status (*)(Firmware&, Request&);
 
 struct CommandRow {
   static constexpr u8 no_context = 0xFF;
   Command command{};
   u16 bytes = 0;  // of the command buffer
   PlatformRule platform = PlatformRule::any;
+  SevRule sev = SevRule::any;
   bool nothing_when_uninit = false;  // SHUTDOWN: SUCCESS, before the buffer is looked at
   u8 context = no_context;           // offset of gctx_paddr
   u8 guest_states = guest::any;
-  bool active = false;  // the guest must have an ASID
-  // A legacy command that writes its buffer: under SNP the buffer's pages are checked, and handed
-  // back afterwards (firmware sheet 1.1). written_on_error: also with INVALID_LENGTH.
-  bool writes_buffer = false;
+  bool active = false;     // the guest must have an ASID
+  u8 handle = no_context;  // offset of a legacy guest's handle
+  u8 sev_states = sev_guest::any;
+  bool sev_active = false;  // the legacy guest must have an ASID
+  // Under SNP, pages of a buffer that is written are checked, and handed back afterwards.
+  WriteBack write_back = WriteBack::never;
   std::span<const MustBeZero> zero{};
   std::span<const PageOperand> pages{};
   ParameterCheck parameters = nullptr;  // ends the must-be-zero step
+  PagesCheck pages_fit = nullptr;       // ends the page-state step: states that go together
   Handler handler = nullptr;
   Status without_handler = Status::invalid_command;
 };
 
-// All commands, by ascending id.
-std::span<const CommandRow> command_rows();
+// The legacy commands (sev_command_table.cpp) and the SNP commands (command_table.cpp), each by
+// ascending id; the legacy ones have the lower ids.
+std::span<const CommandRow> sev_command_rows();
+std::span<const CommandRow> snp_command_rows();
+template <usize count>
+constexpr bool ascending(const CommandRow (&rows)[count]) {
+  for (usize at = 1; at < count; ++at) {
+    if (number(rows[at - 1].command) >= number(rows[at].command)) {
+      return false;
+    }
+  }
+  return true;
+}
 // Null for an id without a row.
 const CommandRow* find_row(u32 id);
 

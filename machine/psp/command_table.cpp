@@ -1,6 +1,5 @@
-// The commands. Firmware sheet 1.3 (ids, states) and 1.6, 7.1 (buffers, operands). Columns that a
-// command does not name keep the defaults of CommandRow. SEV (legacy) platform state is always
-// UNINIT: commands that demand it need no column.
+// The SNP commands. Firmware sheet 1.3 (ids, states) and 1.6 (buffers, operands). Columns that a
+// command does not name keep the defaults of CommandRow.
 #include <algorithm>
 
 #include "arch/psp/guest_buffers.hpp"
@@ -46,6 +45,22 @@ constexpr MustBeZero launch_finish_zero[] = {
     {0x18,
      ~(SnpLaunchFinish::id_block_en | SnpLaunchFinish::auth_key_en | SnpLaunchFinish::vcek_dis)}};
 constexpr MustBeZero debug_zero[] = {{0x00, page_low}, {0x08, page_low}, {0x10, page_low}};
+constexpr MustBeZero md_init_zero[] = {{0x00, page_low}, {0x08, page_low}};
+constexpr MustBeZero move_zero[] = {
+    {0x00, page_low}, {0x08, ~u64{SnpPageMove::size_2m}}, {0x10, page_low}, {0x18, page_low}};
+constexpr u64 swap_type_bits = 6;
+constexpr MustBeZero swap_out_zero[] = {
+    {0x00, page_low},
+    {0x08, page_low},
+    {0x10, page_low},
+    {0x28, ~(SnpPageSwap::size_2m | swap_type_bits | SnpPageSwap::root_mdata_en)}};
+constexpr MustBeZero swap_in_zero[] = {
+    {0x00, page_low},
+    {0x08, page_low},
+    {0x10, page_low},
+    {0x20, all},
+    {0x28, ~(SnpPageSwap::size_2m | swap_type_bits | SnpPageSwap::in_place |
+             SnpPageSwap::root_mdata_en)}};
 constexpr MustBeZero reclaim_zero[] = {{0x00, page_low & ~SnpPageReclaim::size_2m}};
 constexpr MustBeZero unsmash_zero[] = {{0x00, large_page_size - 1}};
 constexpr MustBeZero set_state_zero[] = {{0x00, high_half(all)}};
@@ -75,10 +90,6 @@ constexpr PageOperand feature_info_to[] = {{.offset = 0x08,
                                             .states = output_states,
                                             .output_bytes = sizeof(SnpFeatureInfoOutput),
                                             .when_init = true}};
-constexpr PageOperand id_to[] = {{.offset = 0x00,
-                                  .states = output_states,
-                                  .output_bytes = SevGetId::id_bytes,
-                                  .when_init = true}};
 constexpr PageOperand launch_page[] = {{.offset = 0x10,
                                         .states = states(S::pre_guest),
                                         .size = SizeRule::launch_update,
@@ -87,6 +98,21 @@ constexpr PageOperand decrypt_pages[] = {{.offset = 0x08, .states = guest_pages,
                                          {.offset = 0x10, .states = states(S::firmware)}};
 constexpr PageOperand encrypt_pages[] = {
     {.offset = 0x08}, {.offset = 0x10, .states = writable_guest_pages, .owned = true}};
+constexpr PageOperand new_metadata[] = {
+    {.offset = 0x08, .states = states(S::firmware), .size = SizeRule::only_4k}};
+constexpr PageOperand moved_pages[] = {
+    {.offset = 0x10,
+     .states = states(S::pre_swap, S::pre_guest, S::metadata),
+     .size = SizeRule::flag_at_08},
+    {.offset = 0x18, .states = states(S::pre_guest, S::firmware), .size = SizeRule::flag_at_08}};
+constexpr PageOperand swapped_out[] = {
+    {.offset = 0x08,
+     .states = states(S::pre_swap, S::pre_guest, S::metadata),
+     .size = SizeRule::swap},
+    {.offset = 0x10, .states = output_states, .size = SizeRule::swap}};
+// The source is read in whatever state; in place there is none.
+constexpr PageOperand swapped_in[] = {
+    {.offset = 0x10, .states = states(S::pre_guest, S::firmware), .size = SizeRule::swap}};
 constexpr PageOperand reclaim_page[] = {{.offset = 0x00, .size = SizeRule::flag_in_paddr}};
 
 // Messages need not start on a page: what counts is the page they lie in.
@@ -131,11 +157,14 @@ Status feature_info_parameters(const Request& request) {
                                                                 : Status::success;
 }
 
-// A legacy SEV or SEV-ES command: comes with those guests.
-constexpr CommandRow legacy(Command command) {
-  return {.command = command};
+// Of a guest's pages, in LAUNCH and RUNNING.
+constexpr CommandRow page_row(CommandRow row) {
+  row.platform = PlatformRule::init;
+  row.context = 0x00;
+  row.guest_states = guest::launch | guest::running;
+  return row;
 }
-// An SNP command of a later stage: swapping and migration, firmware update.
+// An SNP command of a later stage: firmware update.
 constexpr CommandRow later(Command command) {
   return {.command = command, .without_handler = Status::unsupported};
 }
@@ -143,59 +172,14 @@ constexpr CommandRow later(Command command) {
 using C = Command;
 constexpr auto uninit = PlatformRule::uninit;
 constexpr auto init = PlatformRule::init;
+constexpr auto sev_uninit = SevRule::uninit;
 
 constexpr CommandRow rows[] = {
-    legacy(C::init),
-    legacy(C::shutdown),
-    legacy(C::platform_reset),
-    {.command = C::platform_status,
-     .bytes = sizeof(SevPlatformStatus),
-     .writes_buffer = true,
-     .handler = sev_platform_status},
-    legacy(C::pek_gen),
-    legacy(C::pek_csr),
-    legacy(C::pek_cert_import),
-    legacy(C::pdh_cert_export),
-    legacy(C::pdh_gen),
-    legacy(C::df_flush),
-    legacy(C::download_firmware),
-    {.command = C::get_id,
-     .bytes = sizeof(SevGetId),
-     .writes_buffer = true,
-     .pages = id_to,
-     .parameters = inside_page<0x00, SevGetId::id_bytes>,
-     .handler = sev_get_id},
-    legacy(C::init_ex),
-    legacy(C::nop),
-    legacy(C::ring_buffer),
-    legacy(C::decommission),
-    legacy(C::activate),
-    legacy(C::deactivate),
-    legacy(C::guest_status),
-    legacy(C::copy),
-    legacy(C::activate_ex),
-    legacy(C::launch_start),
-    legacy(C::launch_update_data),
-    legacy(C::launch_update_vmsa),
-    legacy(C::launch_measure),
-    legacy(C::launch_secret),
-    legacy(C::launch_finish),
-    legacy(C::attestation),
-    legacy(C::send_start),
-    legacy(C::send_update_data),
-    legacy(C::send_update_vmsa),
-    legacy(C::send_finish),
-    legacy(C::send_cancel),
-    legacy(C::receive_start),
-    legacy(C::receive_update_data),
-    legacy(C::receive_update_vmsa),
-    legacy(C::receive_finish),
-    legacy(C::dbg_decrypt),
-    legacy(C::dbg_encrypt),
-    legacy(C::swap_out),
-    legacy(C::swap_in),
-    {.command = C::snp_init, .platform = uninit, .handler = snp_init},
-    {.command = C::snp_shutdown, .nothing_when_uninit = true, .handler = snp_shutdown},
+    {.command = C::snp_init, .platform = uninit, .sev = sev_uninit, .handler = snp_init},
+    {.command = C::snp_shutdown,
+     .sev = sev_uninit,
+     .nothing_when_uninit = true,
+     .handler = snp_shutdown},
     {.command = C::snp_platform_status,
      .bytes = sizeof(SnpPlatformStatusCommand),
      .pages = platform_status_to,
@@ -205,11 +189,13 @@ constexpr CommandRow rows[] = {
     {.command = C::snp_init_ex,
      .bytes = sizeof(SnpInitEx),
      .platform = uninit,
+     .sev = sev_uninit,
      .zero = init_ex_zero,
      .parameters = init_ex_parameters,
      .handler = snp_init_ex},
     {.command = C::snp_shutdown_ex,
      .bytes = sizeof(SnpShutdownEx),
+     .sev = sev_uninit,
      .nothing_when_uninit = true,
      .zero = shutdown_ex_zero,
      .parameters = shutdown_ex_parameters,
@@ -296,10 +282,31 @@ constexpr CommandRow rows[] = {
      .zero = debug_zero,
      .pages = encrypt_pages,
      .handler = snp_dbg_encrypt},
-    later(C::snp_page_swap_out),
-    later(C::snp_page_swap_in),
-    later(C::snp_page_move),
-    later(C::snp_page_md_init),
+    page_row({.command = C::snp_page_swap_out,
+              .bytes = sizeof(SnpPageSwap),
+              .zero = swap_out_zero,
+              .pages = swapped_out,
+              .parameters = swap_parameters,
+              .pages_fit = swap_out_pages,
+              .handler = snp_page_swap_out}),
+    page_row({.command = C::snp_page_swap_in,
+              .bytes = sizeof(SnpPageSwap),
+              .zero = swap_in_zero,
+              .pages = swapped_in,
+              .parameters = swap_parameters,
+              .pages_fit = swap_in_pages,
+              .handler = snp_page_swap_in}),
+    page_row({.command = C::snp_page_move,
+              .bytes = sizeof(SnpPageMove),
+              .zero = move_zero,
+              .pages = moved_pages,
+              .pages_fit = move_pages,
+              .handler = snp_page_move}),
+    page_row({.command = C::snp_page_md_init,
+              .bytes = sizeof(SnpPageMdInit),
+              .zero = md_init_zero,
+              .pages = new_metadata,
+              .handler = snp_page_md_init}),
     {.command = C::snp_page_set_state,
      .bytes = sizeof(SnpPageSetState),
      .platform = init,
@@ -338,27 +345,24 @@ constexpr CommandRow rows[] = {
      .handler = snp_feature_info},
 };
 
-constexpr bool ascending() {
-  for (usize at = 1; at < std::size(rows); ++at) {
-    if (number(rows[at - 1].command) >= number(rows[at].command)) {
-      return false;
-    }
-  }
-  return true;
-}
-static_assert(ascending());
+static_assert(ascending(rows));
 
 }  // namespace
 
-std::span<const CommandRow> command_rows() {
+std::span<const CommandRow> snp_command_rows() {
   return rows;
 }
 
 const CommandRow* find_row(u32 id) {
-  const auto* found = std::lower_bound(
-      std::begin(rows), std::end(rows), id,
-      [](const CommandRow& row, u32 wanted) { return number(row.command) < wanted; });
-  return found != std::end(rows) && number(found->command) == id ? found : nullptr;
+  for (const auto table : {sev_command_rows(), snp_command_rows()}) {
+    const auto found = std::lower_bound(
+        table.begin(), table.end(), id,
+        [](const CommandRow& row, u32 wanted) { return number(row.command) < wanted; });
+    if (found != table.end() && number(found->command) == id) {
+      return &*found;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace softsnp::psp

@@ -17,12 +17,31 @@ Status check_zero(const CommandRow& row, Request& request) {
   return status == Status::success ? status : request.fail(status, "a parameter is out of range");
 }
 
+bool sev_state_fits(SevRule rule, SevPlatformState state) {
+  switch (rule) {
+    case SevRule::any:
+      return true;
+    case SevRule::uninit:
+      return state == SevPlatformState::uninit;
+    case SevRule::init:
+      return state == SevPlatformState::init;
+    case SevRule::initialised:
+      return state != SevPlatformState::uninit;
+    case SevRule::working:
+      return state == SevPlatformState::working;
+  }
+  return false;
+}
+
 Status check_platform(const Firmware& firmware, const CommandRow& row, Request& request) {
   const bool init = firmware.state.platform == PlatformState::init;
   if ((row.platform == PlatformRule::init && !init) ||
       (row.platform == PlatformRule::uninit && init)) {
     return request.fail(Status::invalid_platform_state,
                         init ? "the SNP platform is INIT" : "the SNP platform is UNINIT");
+  }
+  if (!sev_state_fits(row.sev, firmware.state.sev.platform)) {
+    return request.fail(Status::invalid_platform_state, "the SEV platform is in the wrong state");
   }
   return Status::success;
 }
@@ -33,6 +52,29 @@ Status check_address(const Firmware& firmware, Request& request, const PageView&
   }
   if (!firmware.port.in_dram(page.at, bytes) && !firmware.port.rmp().covered(page.at)) {
     return request.fail(Status::invalid_address, "no memory at the address", page);
+  }
+  if (firmware.state.sev.tmr.touches(page.at, bytes)) {
+    return request.fail(Status::invalid_address, "the address lies in the TMR", page);
+  }
+  return Status::success;
+}
+
+// Of a legacy guest: handle, state, ASID.
+Status check_sev_guest(Firmware& firmware, const CommandRow& row, Request& request) {
+  if (row.handle == CommandRow::no_context) {
+    return Status::success;
+  }
+  request.handle = static_cast<u32>(request.field(row.handle));
+  const auto found = firmware.state.sev.guests.find(request.handle);
+  if (found == firmware.state.sev.guests.end()) {
+    return request.fail(Status::invalid_guest, "no legacy guest has this handle");
+  }
+  request.sev_guest = &found->second;
+  if ((row.sev_states & sev_guest::in(found->second.state)) == 0) {
+    return request.fail(Status::invalid_guest_state, "the guest is in the wrong state");
+  }
+  if (row.sev_active && !found->second.active()) {
+    return request.fail(Status::inactive, "the guest has no ASID");
   }
   return Status::success;
 }
@@ -88,24 +130,32 @@ bool asked_for_2m(const PageOperand& operand, const Request& request) {
       return (request.field(8) & 1) != 0;
     case SizeRule::flag_in_paddr:
       return (request.field(operand.offset) & 1) != 0;
+    case SizeRule::swap:
+      return (request.field(offsetof(SnpPageSwap, flags)) & SnpPageSwap::size_2m) != 0;
   }
   return false;
 }
 
-bool must_be_4k(const Request& request) {
+bool must_be_4k(const PageOperand& operand, const Request& request) {
+  if (operand.size == SizeRule::swap) {
+    return swap_type(request.as<SnpPageSwap>()) != SwapType::data;
+  }
   const auto type = static_cast<PageType>(get_bits(request.field(8), 3, 1));
   return type == PageType::vmsa || type == PageType::secrets || type == PageType::cpuid;
 }
 
-Status check_page_size(const PageOperand& operand, Request& request, const PageView& page) {
+Status check_page_size(const Firmware& firmware, const PageOperand& operand, Request& request,
+                       const PageView& page) {
   if (operand.size == SizeRule::any) {
     return Status::success;
   }
   const bool large = asked_for_2m(operand, request);
-  if (large != (page.size == PageSize::size_2m)) {
+  const bool has_size = operand.size != SizeRule::swap || firmware.port.rmp().covered(page.at);
+  if (has_size && large != (page.size == PageSize::size_2m)) {
     return request.fail(Status::invalid_page_size, "the RMP has the page in another size", page);
   }
-  if (large && operand.size == SizeRule::launch_update && must_be_4k(request)) {
+  if (large && (operand.size == SizeRule::launch_update || operand.size == SizeRule::swap) &&
+      must_be_4k(operand, request)) {
     return request.fail(Status::invalid_page_size, "this page type is 4K only", page);
   }
   return Status::success;
@@ -170,6 +220,7 @@ Status common_checks(Firmware& firmware, const CommandRow& row, Request& request
     }
   };
   then([&] { return check_platform(firmware, row, request); });
+  then([&] { return check_sev_guest(firmware, row, request); });
   then([&] { return check_context(firmware, row, request); });
   then([&] {
     return for_each_page(row, request, [&](const PageOperand& operand, PageView& page) {
@@ -177,8 +228,11 @@ Status common_checks(Firmware& firmware, const CommandRow& row, Request& request
     });
   });
   then([&] {
+    return row.pages_fit != nullptr ? row.pages_fit(firmware, request) : Status::success;
+  });
+  then([&] {
     return for_each_page(row, request, [&](const PageOperand& operand, PageView& page) {
-      return check_page_size(operand, request, page);
+      return check_page_size(firmware, operand, request, page);
     });
   });
   then([&] {

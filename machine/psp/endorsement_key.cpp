@@ -54,8 +54,8 @@ EndorsementKey derive_vcek(const ChipSecret& secret, const TcbVersion& tcb) {
   return key_from_seed(seed, vcek_label);
 }
 
-std::optional<EndorsementKey> derive_vlek(const VlekHashstick& hashstick,
-                                          const TcbVersion& made_for, const TcbVersion& wanted) {
+std::optional<VlekHashstick> roll_back(const VlekHashstick& hashstick, const TcbVersion& made_for,
+                                       const TcbVersion& wanted) {
   if (!no_component_above(wanted, made_for)) {
     return std::nullopt;
   }
@@ -66,7 +66,17 @@ std::optional<EndorsementKey> derive_vlek(const VlekHashstick& hashstick,
     const unsigned steps = unsigned{made_for.bytes[at]} - wanted.bytes[at];
     store_le(chain, wind(sha, load_le<Digest>(chain), steps, at));
   }
-  return key_from_seed(sha(wound), vlek_label);
+  return wound;
+}
+
+std::optional<EndorsementKey> derive_vlek(const VlekHashstick& hashstick,
+                                          const TcbVersion& made_for, const TcbVersion& wanted) {
+  const auto wound = roll_back(hashstick, made_for, wanted);
+  if (!wound) {
+    return std::nullopt;
+  }
+  Sha384 sha;
+  return key_from_seed(sha(*wound), vlek_label);
 }
 
 WrappedVlek wrap_vlek(const EndorsementKey& vcek, const VlekHashstick& hashstick,

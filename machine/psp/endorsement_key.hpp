@@ -27,6 +27,11 @@ inline EndorsementKey derive_vcek(const ChipSecret& secret, const TcbComponents&
   return derive_vcek(secret, encode_tcb(product, tcb));
 }
 
+// The hashstick for `wanted` from one made for `made_for`; nothing if a component of wanted is
+// above it.
+std::optional<VlekHashstick> roll_back(const VlekHashstick& hashstick, const TcbVersion& made_for,
+                                       const TcbVersion& wanted);
+
 // The VLEK that a hashstick made for TCB version `made_for` gives at `wanted`; nothing if a
 // component of wanted is above it.
 std::optional<EndorsementKey> derive_vlek(const VlekHashstick& hashstick,

@@ -24,6 +24,7 @@ struct CommandEvent {
   Status status = Status::success;
   SystemPhysical buffer;
   std::optional<SystemPhysical> context;  // the guest's context page
+  std::optional<u32> handle;              // the legacy guest's
   Asid asid = Asid::host;                 // the guest's, if activated
   std::optional<PageView> page;           // the page at fault, else the first operand
   // The check that failed, or what the command did; a string literal.

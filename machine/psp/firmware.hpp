@@ -16,6 +16,7 @@ struct Firmware {
   Observer* observer;
   Sha384 sha;
   SigningKeys keys;
+  P384 p384;
 
   TcbVersion encode(const TcbComponents& tcb) const { return encode_tcb(config.product, tcb); }
 };
@@ -23,16 +24,23 @@ struct Firmware {
 // A command on its way through the checks. bytes is the buffer as copied in; the handler works on
 // the copy. Zeros follow the buffer so that eight bytes can be looked at from any offset.
 struct Request {
-  static constexpr usize max_bytes = 0x40;
+  static constexpr usize max_bytes = 0x44;
   Command command{};
   SystemPhysical buffer;
   u8 bytes[max_bytes + 8] = {};
   SystemPhysical context_page;
   GuestContext* context = nullptr;
-  PageView pages[2];  // one an operand of the row
+  u32 handle = 0;  // of a legacy guest
+  SevGuest* sev_guest = nullptr;
+  PageView pages[3];  // one an operand of the row; the last: of a metadata entry
   const PageView* named_page = nullptr;
   const char* detail = "";
 
+  template <class T>
+  void put(const T& value) {
+    static_assert(sizeof(T) <= max_bytes);
+    store_le(bytes, value);
+  }
   template <class T>
   T as() const {
     static_assert(sizeof(T) <= max_bytes);

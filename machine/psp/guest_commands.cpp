@@ -18,9 +18,9 @@ Status snp_gctx_create(Firmware& firmware, Request& request) {
   return Status::success;
 }
 
-Status snp_decommission(Firmware& firmware, Request& request) {
+void decommission(Firmware& firmware, SystemPhysical context_page, Command command) {
   PspState& state = firmware.state;
-  const GuestContext context = *request.context;
+  const GuestContext& context = state.guests.at(context_page);
   if (context.active()) {
     if (state.asids.release(context.asid)) {
       firmware.platform.restart_flush_tracking();
@@ -30,9 +30,13 @@ Status snp_decommission(Firmware& firmware, Request& request) {
   if (context.state != GuestState::init) {
     --state.guest_count;
   }
-  state.guests.erase(request.context_page);
+  state.guests.erase(context_page);
+  firmware.port.write_entry(context_page, firmware_entry(), command);
+}
+
+Status snp_decommission(Firmware& firmware, Request& request) {
+  decommission(firmware, request.context_page, request.command);
   request.context = nullptr;
-  firmware.port.write_entry(request.context_page, firmware_entry(), request.command);
   return Status::success;
 }
 

@@ -9,6 +9,7 @@
 #include <array>
 
 #include "arch/address.hpp"
+#include "arch/psp/guest_buffers.hpp"
 #include "arch/psp/id_block.hpp"
 #include "arch/psp/policy.hpp"
 #include "arch/psp/tcb_version.hpp"
@@ -32,7 +33,9 @@ struct GuestContext {
   u32 desired_tsc_khz = 0;
   std::array<u8, 16> gosvw{};
 
-  Key256 oek{};
+  Key256 oek{};          // of pages swapped out
+  u64 oek_iv_count = 0;  // IVs used with it
+  MdataEntry root_mdata{};
   std::array<Key256, vmpl_count> vmpck{};
   std::array<u64, vmpl_count> message_count{};
   Key256 vmrk{};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "arch/psp/guest_message.hpp"
 #include "machine/psp/firmware.hpp"
@@ -19,6 +20,10 @@ struct GuestMessage {
   std::array<u8, max_message_bytes> request{};
   usize response_bytes = 0;
   std::array<u8, max_message_bytes> response{};
+  // EXPORT: this guest, maybe the sender, ends once it has its answer.
+  std::optional<SystemPhysical> ends{};
+  // ABSORB_NOMA: the sender's message counts are those of the guest it has become.
+  bool counts_replaced = false;
 
   template <class T>
   T as() const {
@@ -54,10 +59,8 @@ void answer_absorb(Firmware&, Request&, GuestMessage&);
 void answer_absorb_noma(Firmware&, Request&, GuestMessage&);
 void answer_vmrk(Firmware&, Request&, GuestMessage&);
 
-// SNP_FEATURE_INFO, leaf 1: the messages that do something here (firmware sheet 1.6).
-constexpr u32 guest_message_features() {
-  constexpr unsigned cpuid = 0, key = 1, report = 2, vmrk = 6, tsc_info = 8;
-  return 1u << cpuid | 1u << key | 1u << report | 1u << vmrk | 1u << tsc_info;
-}
+// SNP_FEATURE_INFO, leaf 1: CPUID, KEY, REPORT, EXPORT, IMPORT, ABSORB, VMRK, ABSORB_NOMA, TSC_INFO
+// (firmware sheet 1.6).
+inline constexpr u32 guest_message_features = 0x1FF;
 
 }  // namespace softsnp::psp

@@ -141,6 +141,13 @@ Status seal(Firmware& firmware, Request& request, const Key256& vmpck, const Gue
   return Status::success;
 }
 
+void end_exported(Firmware& firmware, Request& request, const GuestMessage& message) {
+  if (message.ends) {
+    decommission(firmware, *message.ends, request.command);
+    request.context = *message.ends == request.context_page ? nullptr : request.context;
+  }
+}
+
 }  // namespace
 
 Status snp_guest_request(Firmware& firmware, Request& request) {
@@ -160,8 +167,9 @@ Status snp_guest_request(Firmware& firmware, Request& request) {
     status = seal(firmware, request, vmpck, header, message);
   }
   if (status == Status::success) {
-    request.context->message_count[message.vmpck] += 2;
+    request.context->message_count[message.vmpck] += message.counts_replaced ? 0 : 2;
     refresh_context_image(firmware, request.context_page, sizeof(Digest));
+    end_exported(firmware, request, message);
   }
   return status;
 }

@@ -20,8 +20,6 @@ Status snp_vlek_load(Firmware&, Request&);
 Status snp_platform_status(Firmware&, Request&);
 Status snp_guest_status(Firmware&, Request&);
 Status snp_feature_info(Firmware&, Request&);
-Status sev_platform_status(Firmware&, Request&);
-Status sev_get_id(Firmware&, Request&);
 // guest_commands.cpp
 Status snp_gctx_create(Firmware&, Request&);
 Status snp_decommission(Firmware&, Request&);
@@ -40,5 +38,18 @@ Status snp_dbg_encrypt(Firmware&, Request&);
 Status snp_page_reclaim(Firmware&, Request&);
 Status snp_page_unsmash(Firmware&, Request&);
 Status snp_page_set_state(Firmware&, Request&);
+// page_swap.cpp, page_move.cpp
+Status snp_page_md_init(Firmware&, Request&);
+Status snp_page_swap_out(Firmware&, Request&);
+Status snp_page_swap_in(Firmware&, Request&);
+Status snp_page_move(Firmware&, Request&);
+// Their parts of the common checks.
+Status swap_parameters(const Request&);
+Status swap_out_pages(Firmware&, Request&);
+Status swap_in_pages(Firmware&, Request&);
+Status move_pages(Firmware&, Request&);
+
+// guest_commands.cpp: the context ends; its page becomes FIRMWARE.
+void decommission(Firmware& firmware, SystemPhysical context_page, Command command);
 
 }  // namespace softsnp::psp

@@ -84,13 +84,14 @@ std::span<const u8> as_bytes(const T& value) {
 }  // namespace
 
 bool verify_signature(const EcdsaPublicKey& key, const EcdsaSignature& signature,
-                      std::span<const u8> message) {
+                      std::span<const u8> message, SignatureHash hash) {
+  const char* const hash_name = hash == SignatureHash::sha384 ? "SHA384" : "SHA256";
   const Key loaded = load_key(key);
   usize size = 0;
   const std::unique_ptr<u8[]> der = encode_signature(signature, size);
   const DigestContext context(EVP_MD_CTX_new());
   return loaded && der && context &&
-         EVP_DigestVerifyInit_ex(context.get(), nullptr, "SHA384", nullptr, nullptr, loaded.get(),
+         EVP_DigestVerifyInit_ex(context.get(), nullptr, hash_name, nullptr, nullptr, loaded.get(),
                                  nullptr) == 1 &&
          EVP_DigestVerify(context.get(), der.get(), size, message.data(), message.size()) == 1;
 }

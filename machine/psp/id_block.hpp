@@ -9,10 +9,12 @@
 
 namespace softsnp::psp {
 
-// ECDSA P-384 with SHA-384 over message. False also for a curve other than P-384, a point that is
-// not on the curve, numbers out of range.
+enum class SignatureHash : u8 { sha256, sha384 };
+
+// ECDSA P-384 over message. False also for a curve other than P-384, a point that is not on the
+// curve, numbers out of range.
 bool verify_signature(const EcdsaPublicKey& key, const EcdsaSignature& signature,
-                      std::span<const u8> message);
+                      std::span<const u8> message, SignatureHash hash = SignatureHash::sha384);
 
 struct IdBlockCheck {
   Status status = Status::success;

@@ -26,7 +26,8 @@ const char* policy_problem(const Firmware& firmware, u64 value, const GuestConte
   if (policy::abi(value) > firmware.config.version.abi()) {
     return "POLICY asks for a newer firmware ABI";
   }
-  if ((value & policy::reserved_in_1_55) != 0) {
+  if ((value & (firmware.config.page_swap_disable ? policy::reserved_with_page_swap_disable
+                                                  : policy::reserved_in_1_55)) != 0) {
     return "reserved POLICY bits are set";
   }
   if (agent != nullptr && (value & policy::single_socket) != 0 &&

@@ -1,17 +1,14 @@
-// The messages of migration agents. Firmware sheet 4.3. Guests are neither swapped out nor moved
-// here: a sender that firmware would refuse gets its answer, one that it would serve gets
-// UNSUPPORTED, save for VMRK.
+// The messages of migration agents: EXPORT, IMPORT, ABSORB, ABSORB_NOMA, VMRK. Firmware sheet 4.3.
 #include <algorithm>
 
-#include "machine/psp/guest_message.hpp"
+#include "machine/psp/exported_context.hpp"
 
 namespace softsnp::psp {
 
 namespace {
 
-template <class Response>
 void answer_status(GuestMessage& message, Status status) {
-  Response response{};
+  StatusResponse response{};
   response.status = number(status);
   message.answer(response);
 }
@@ -28,19 +25,18 @@ bool is_agent_of(const GuestContext& sender, const GuestContext& target) {
   return target.has_migration_agent && target.report_id_ma == sender.report_id;
 }
 
-// An exported context's version and size, then its root metadata entry, whose bit 0 at 20h is
-// VALID (firmware sheet 1.6, MDATA).
 Status check_import(const ImportRequest& asked, const GuestMessage& message, bool root_valid) {
-  constexpr usize flags_at = 0x20;
   if (!message.zero(offsetof(ImportRequest, mbz_10), sizeof asked.mbz_10) ||
       asked.size != sizeof asked.context || asked.version != ExportedContext::version_3) {
     return Status::invalid_param;
   }
-  const bool valid = (asked.context.root_mdata[flags_at] & 1) != 0;
+  const bool valid = (asked.context.root_mdata.page & MdataEntry::valid) != 0;
   return valid == root_valid ? Status::success : Status::invalid_mdata_entry;
 }
 
-Status check_export(Firmware& firmware, const GuestContext& sender, const GuestMessage& message) {
+// To the guest's agent, or to itself if it has none.
+Status export_guest(Firmware& firmware, const GuestContext& sender, GuestMessage& message,
+                    ExportResponse& response) {
   const auto asked = message.as<ExportRequest>();
   if ((asked.flags & ~ExportRequest::imi_en) != 0) {
     return Status::invalid_param;
@@ -50,12 +46,22 @@ Status check_export(Firmware& firmware, const GuestContext& sender, const GuestM
     return Status::invalid_guest;
   }
   const bool itself = target == &sender && !sender.has_migration_agent && message.vmpck == 0;
-  return itself || is_agent_of(sender, *target) ? Status::unsupported : Status::invalid_guest;
+  if (!itself && !is_agent_of(sender, *target)) {
+    return Status::invalid_guest;
+  }
+  const bool image = (asked.flags & ExportRequest::imi_en) != 0;
+  response.context_size = sizeof response.context;
+  response.context_version = ExportedContext::version_3;
+  response.context = export_context(*target, !image);
+  if (!image) {
+    message.ends = FirmwarePort::address(asked.gctx_paddr);
+  }
+  return Status::success;
 }
 
-Status import_status(Firmware& firmware, const GuestMessage& message) {
+Status import_guest(Firmware& firmware, const GuestContext& sender, const GuestMessage& message) {
   const auto asked = message.as<ImportRequest>();
-  const GuestContext* target = find_guest(firmware, asked.gctx_paddr);
+  GuestContext* target = find_guest(firmware, asked.gctx_paddr);
   if (target == nullptr) {
     return Status::invalid_guest;
   }
@@ -63,26 +69,41 @@ Status import_status(Firmware& firmware, const GuestMessage& message) {
     return Status::invalid_guest_state;
   }
   const Status status = check_import(asked, message, true);
-  return status == Status::success ? Status::unsupported : status;
+  if (status == Status::success) {
+    draw(firmware.state.drbg, firmware.sha, target->report_id);
+    target->report_id_ma = sender.report_id;
+    target->has_migration_agent = true;
+    import_context(firmware, *target, asked.context);
+    ++firmware.state.guest_count;
+    refresh_context_image(firmware, FirmwarePort::address(asked.gctx_paddr), page_size);
+  }
+  return status;
 }
 
-Status absorb_status(Firmware& firmware, const GuestMessage& message) {
+Status absorb(Firmware& firmware, const GuestContext& sender, const GuestMessage& message) {
   const auto asked = message.as<ImportRequest>();
-  const GuestContext* target = find_guest(firmware, asked.gctx_paddr);
+  GuestContext* target = find_guest(firmware, asked.gctx_paddr);
   if (target == nullptr) {
     return Status::invalid_guest;
   }
   if (target->state != GuestState::launch || !target->imi_en) {
     return Status::invalid_guest_state;
   }
-  const Status status = check_import(asked, message, false);
-  if (status == Status::success && asked.context.imi_digest != target->launch_digest) {
-    return Status::bad_measurement;
+  Status status = check_import(asked, message, false);
+  if (status == Status::success && !is_agent_of(sender, *target)) {
+    status = Status::invalid_guest;
   }
-  return status == Status::success ? Status::unsupported : status;
+  if (status == Status::success && asked.context.imi_digest != target->launch_digest) {
+    status = Status::bad_measurement;
+  }
+  if (status == Status::success) {
+    import_context(firmware, *target, asked.context);
+    refresh_context_image(firmware, FirmwarePort::address(asked.gctx_paddr), page_size);
+  }
+  return status;
 }
 
-Status absorb_noma_status(const GuestContext& sender, const GuestMessage& message) {
+Status absorb_itself(Firmware& firmware, GuestContext& sender, GuestMessage& message) {
   const auto asked = message.as<ImportRequest>();
   if (asked.gctx_paddr != 0) {
     return Status::invalid_param;
@@ -95,7 +116,11 @@ Status absorb_noma_status(const GuestContext& sender, const GuestMessage& messag
                                     asked.context.imi_digest != sender.imi_digest)) {
     return Status::bad_measurement;
   }
-  return status == Status::success ? Status::unsupported : status;
+  if (status == Status::success) {
+    import_context(firmware, sender, asked.context);
+    message.counts_replaced = true;
+  }
+  return status;
 }
 
 // The agent gives a guest in launch the root of keys that outlive its migrations.
@@ -121,23 +146,25 @@ Status give_vmrk(Firmware& firmware, const GuestContext& sender, const GuestMess
 }  // namespace
 
 void answer_export(Firmware& firmware, Request& request, GuestMessage& message) {
-  answer_status<ExportResponse>(message, check_export(firmware, *request.context, message));
+  ExportResponse response{};
+  response.status = number(export_guest(firmware, *request.context, message, response));
+  message.answer(response);
 }
 
-void answer_import(Firmware& firmware, Request&, GuestMessage& message) {
-  answer_status<StatusResponse>(message, import_status(firmware, message));
+void answer_import(Firmware& firmware, Request& request, GuestMessage& message) {
+  answer_status(message, import_guest(firmware, *request.context, message));
 }
 
-void answer_absorb(Firmware& firmware, Request&, GuestMessage& message) {
-  answer_status<StatusResponse>(message, absorb_status(firmware, message));
+void answer_absorb(Firmware& firmware, Request& request, GuestMessage& message) {
+  answer_status(message, absorb(firmware, *request.context, message));
 }
 
-void answer_absorb_noma(Firmware&, Request& request, GuestMessage& message) {
-  answer_status<StatusResponse>(message, absorb_noma_status(*request.context, message));
+void answer_absorb_noma(Firmware& firmware, Request& request, GuestMessage& message) {
+  answer_status(message, absorb_itself(firmware, *request.context, message));
 }
 
 void answer_vmrk(Firmware& firmware, Request& request, GuestMessage& message) {
-  answer_status<StatusResponse>(message, give_vmrk(firmware, *request.context, message));
+  answer_status(message, give_vmrk(firmware, *request.context, message));
 }
 
 }  // namespace softsnp::psp

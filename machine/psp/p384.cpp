@@ -1,5 +1,6 @@
 #include "machine/psp/p384.hpp"
 
+#include <openssl/err.h>
 #include <openssl/obj_mac.h>
 
 #include <algorithm>
@@ -90,6 +91,20 @@ struct P384::Impl {
     require(EC_POINT_mul(curve.get(), point.get(), scalar, nullptr, nullptr, context.get()));
     return point;
   }
+  // Null if the key is not a point of the curve.
+  Point point_of(const EcdsaPublicKey& key) const {
+    if (key.curve != EcdsaPublicKey::curve_p384) {
+      return nullptr;
+    }
+    const BigNumber x = required(BigNumber(BN_lebin2bn(key.qx, sizeof key.qx, nullptr)));
+    const BigNumber y = required(BigNumber(BN_lebin2bn(key.qy, sizeof key.qy, nullptr)));
+    Point point = required(Point(EC_POINT_new(curve.get())));
+    // Refuses coordinates beyond the field and points off the curve; leaves its reason behind.
+    const bool good = EC_POINT_set_affine_coordinates(curve.get(), point.get(), x.get(), y.get(),
+                                                      context.get()) == 1;
+    ERR_clear_error();
+    return good ? std::move(point) : nullptr;
+  }
   // r and s for a nonce; false if the nonce is out of range or gives a zero.
   bool try_sign(const BIGNUM* key, const BIGNUM* message, BIGNUM* nonce, BIGNUM* r,
                 BIGNUM* s) const {
@@ -135,6 +150,24 @@ EcdsaPublicKey P384::public_key(const P384Scalar& private_key) const {
   put_le(x.get(), key.qx);
   put_le(y.get(), key.qy);
   return key;
+}
+
+bool P384::on_curve(const EcdsaPublicKey& key) const {
+  return impl_->point_of(key) != nullptr;
+}
+
+// The curve's order is prime: no point but infinity, which has no coordinates, is of small order.
+std::array<u8, 48> P384::shared_x(const P384Scalar& private_key, const EcdsaPublicKey& peer) const {
+  const Point point = required(impl_->point_of(peer));
+  const BigNumber scalar = from_bytes(private_key);
+  BN_set_flags(scalar.get(), BN_FLG_CONSTTIME);
+  const Point product = required(Point(EC_POINT_new(impl_->curve.get())));
+  require(EC_POINT_mul(impl_->curve.get(), product.get(), nullptr, point.get(), scalar.get(),
+                       impl_->context.get()));
+  const BigNumber x = number();
+  require(EC_POINT_get_affine_coordinates(impl_->curve.get(), product.get(), x.get(), nullptr,
+                                          impl_->context.get()));
+  return to_scalar(x.get());
 }
 
 EcdsaSignature P384::sign(const P384Scalar& private_key, const Digest& digest) const {

@@ -24,8 +24,11 @@ class P384 {
   // (FIPS 186-5, A.2.1).
   P384Scalar reduce(std::span<const u8> random) const;
   EcdsaPublicKey public_key(const P384Scalar& private_key) const;
-  // digest: SHA-384 of the message.
+  // digest: SHA-384 of the message; a shorter hash behind zeros.
   EcdsaSignature sign(const P384Scalar& private_key, const Digest& digest) const;
+  bool on_curve(const EcdsaPublicKey& key) const;
+  // ECDH: the x coordinate of private_key times peer, big-endian. Requires on_curve(peer).
+  std::array<u8, 48> shared_x(const P384Scalar& private_key, const EcdsaPublicKey& peer) const;
 
  private:
   struct Impl;

@@ -84,6 +84,9 @@ Status check_fixable(Firmware& firmware, Request& request, const PageRange& rang
   }
   for (u64 at = 0; at < range.pages; ++at) {
     const SystemPhysical page = range.base + at * page_size;
+    if (firmware.state.sev.tmr.touches(page, page_size)) {
+      return request.fail(Status::invalid_address, "a range touches the TMR");
+    }
     request.pages[0] = firmware.port.view(page);
     if (firmware.port.state(page) != PageState::firmware) {
       return request.fail(Status::invalid_page_state, "a page is not FIRMWARE", request.pages[0]);

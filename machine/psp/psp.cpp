@@ -8,7 +8,8 @@ namespace {
 
 PspState initial_state(const PspConfig& config) {
   PspState state;
-  state.current_tcb = state.committed_tcb = state.reported_tcb = config.tcb;
+  state.current_tcb = config.tcb;
+  state.committed_tcb = state.reported_tcb = config.committed_tcb.value_or(config.tcb);
   state.committed_version = config.version;
   state.drbg.seed = config.seed;
   return state;
@@ -18,7 +19,16 @@ SystemPhysical last_byte(const CommandRow& row, SystemPhysical buffer) {
   return buffer + (row.bytes - 1u);
 }
 
-// Legacy commands that write their own buffer, under SNP (firmware sheet 1.1).
+// Legacy commands that write their own buffer (firmware sheet 1.1). The RMP and the TMR are no
+// place for one: their pages would be written and handed back.
+Status buffer_place(const Firmware& firmware, const CommandRow& row, SystemPhysical buffer) {
+  if (firmware.port.touches_rmp(buffer, row.bytes)) {
+    return Status::invalid_param;
+  }
+  return firmware.state.sev.tmr.touches(buffer, row.bytes) ? Status::invalid_address
+                                                           : Status::success;
+}
+
 bool buffer_pages_good(const Firmware& firmware, const CommandRow& row, SystemPhysical buffer) {
   const auto good = [&](SystemPhysical at) {
     const PageState state = firmware.port.state(at.page());
@@ -38,7 +48,8 @@ void hand_buffer_back(Firmware& firmware, const CommandRow& row, const Request& 
 }
 
 void write_back(Firmware& firmware, const CommandRow& row, Request& request, Status status) {
-  if (status == Status::success || status == Status::invalid_length) {
+  if (status == Status::success ||
+      (status == Status::invalid_length && row.write_back == WriteBack::on_length_error)) {
     firmware.port.write(request.buffer, std::span<const u8>(request.bytes).first(row.bytes));
   }
 }
@@ -53,7 +64,14 @@ Status execute(Firmware& firmware, const CommandRow& row, Request& request) {
       !firmware.port.read(request.buffer, std::span(request.bytes).first(row.bytes))) {
     return request.fail(Status::invalid_address, "no memory at the command buffer");
   }
-  const bool handed_over = row.writes_buffer && live;
+  const bool written = row.write_back != WriteBack::never;
+  if (written) {
+    const Status place = buffer_place(firmware, row, request.buffer);
+    if (place != Status::success) {
+      return request.fail(place, "the command buffer lies in the RMP or the TMR");
+    }
+  }
+  const bool handed_over = written && live;
   if (handed_over && !buffer_pages_good(firmware, row, request.buffer)) {
     return request.fail(
         static_cast<Status>(number(Status::invalid_page_state) + command_buffer_page_error),
@@ -63,7 +81,7 @@ Status execute(Firmware& firmware, const CommandRow& row, Request& request) {
   if (status == Status::success) {
     status = row.handler(firmware, request);
   }
-  if (row.writes_buffer) {
+  if (written) {
     write_back(firmware, row, request, status);
   }
   if (handed_over) {
@@ -85,6 +103,12 @@ CommandEvent describe(u32 id, const CommandRow* row, const Request& request, Sta
   if (request.context != nullptr) {
     event.asid = request.context->asid;
   }
+  if (request.handle != 0) {
+    event.handle = request.handle;
+  }
+  if (request.sev_guest != nullptr) {
+    event.asid = request.sev_guest->asid;
+  }
   if (request.named_page != nullptr) {
     event.page = *request.named_page;
   } else if (row != nullptr && !row->pages.empty()) {
@@ -97,8 +121,14 @@ CommandEvent describe(u32 id, const CommandRow* row, const Request& request, Sta
 
 Psp::Psp(const PspConfig& config, memory::Dram& dram, memory::Rmp& rmp, PlatformView& platform,
          Observer* observer)
-    : firmware_{config, initial_state(config),         FirmwarePort(dram, rmp), platform, observer,
-                {},     SigningKeys(make_chip(config))} {}
+    : firmware_{config,
+                initial_state(config),
+                FirmwarePort(dram, rmp),
+                platform,
+                observer,
+                {},
+                SigningKeys(make_chip(config)),
+                {}} {}
 
 Status Psp::command(u32 id, SystemPhysical buffer) {
   const CommandRow* row = find_row(id);
@@ -123,6 +153,11 @@ Status Psp::command(u32 id, SystemPhysical buffer) {
 const GuestContext* Psp::guest(SystemPhysical context_page) const {
   const auto found = firmware_.state.guests.find(context_page);
   return found != firmware_.state.guests.end() ? &found->second : nullptr;
+}
+
+const SevGuest* Psp::sev_guest(u32 handle) const {
+  const auto found = firmware_.state.sev.guests.find(handle);
+  return found != firmware_.state.sev.guests.end() ? &found->second : nullptr;
 }
 
 }  // namespace softsnp::psp

@@ -24,6 +24,8 @@ class Psp {
   void restore(const PspState& state) { firmware_.state = state; }
   // Null if no guest has this context page.
   const GuestContext* guest(SystemPhysical context_page) const;
+  // Null if no legacy guest has this handle.
+  const SevGuest* sev_guest(u32 handle) const;
 
  private:
   Firmware firmware_;

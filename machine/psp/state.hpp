@@ -9,6 +9,7 @@
 #include "machine/psp/drbg.hpp"
 #include "machine/psp/endorsement_key.hpp"
 #include "machine/psp/guest_context.hpp"
+#include "machine/psp/sev_state.hpp"
 
 namespace softsnp::psp {
 
@@ -33,6 +34,7 @@ struct PspState {
   u32 guest_count = 0;  // guests past LAUNCH_START
   AsidTable asids;
   std::map<SystemPhysical, GuestContext> guests;  // by context page
+  SevState sev;
   Drbg drbg;
   u64 context_images = 0;  // written so far; makes each differ
 };

@@ -1,5 +1,5 @@
-// Commands that only tell: SNP_PLATFORM_STATUS, SNP_GUEST_STATUS, SNP_FEATURE_INFO, and the legacy
-// PLATFORM_STATUS and GET_ID. Firmware sheet 1.6, 7.1.
+// Commands that only tell: SNP_PLATFORM_STATUS, SNP_GUEST_STATUS, SNP_FEATURE_INFO. Firmware sheet
+// 1.6.
 #include "arch/psp/guest_buffers.hpp"
 #include "arch/psp/platform_buffers.hpp"
 #include "machine/psp/guest_message.hpp"
@@ -55,35 +55,14 @@ Status snp_feature_info(Firmware& firmware, Request& request) {
   if (!is_aligned(to.value(), 4) || to.page_offset() + sizeof output > page_size) {
     return request.fail(Status::invalid_address, "the answer is unaligned or crosses a page");
   }
-  // Told as they are: no legacy SEV guests, no migration messages but VMRK.
   if (request.as<SnpFeatureInfo>().ecx_in == 0) {
     output.eax = 1;
+    output.ebx = SnpFeatureInfoOutput::ebx_legacy_sev;
     output.ecx = SnpFeatureInfoOutput::ecx_vlek | SnpFeatureInfoOutput::ecx_x86_snp_shutdown;
   } else {
-    output.eax = guest_message_features();
+    output.eax = guest_message_features;
   }
   return answer(firmware, request, to, output);
-}
-
-Status sev_platform_status(Firmware& firmware, Request& request) {
-  SevPlatformStatus status{};
-  status.api_major = firmware.config.version.major;
-  status.api_minor = firmware.config.version.minor;
-  status.build_id = firmware.config.version.build;
-  store_le(request.bytes, status);
-  return Status::success;
-}
-
-Status sev_get_id(Firmware& firmware, Request& request) {
-  auto id = request.as<SevGetId>();
-  if (id.length < SevGetId::id_bytes) {
-    id.length = SevGetId::id_bytes;
-    store_le(request.bytes, id);
-    return request.fail(Status::invalid_length, "the buffer is shorter than the id");
-  }
-  const ChipId& chip_id = firmware.keys.chip().id;
-  static_assert(sizeof chip_id == SevGetId::id_bytes);
-  return answer(firmware, request, request.pages[0].at, std::span<const u8>(chip_id));
 }
 
 }  // namespace softsnp::psp

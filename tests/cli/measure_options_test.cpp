@@ -37,6 +37,13 @@ TEST(MeasureOptions, NamesAsInSevSnpMeasure) {
   EXPECT_TRUE(options->base64);
 }
 
+TEST(MeasureOptions, FamilyModelAndStepping) {
+  const auto options =
+      parse({"--ovmf", "o", "--vcpu-family", "25", "--vcpu-model", "0x11", "--vcpu-stepping", "1"});
+  ASSERT_TRUE(options.ok()) << options.error().text;
+  EXPECT_EQ(options->signature, 0xA10F11u);
+}
+
 TEST(MeasureOptions, SvsmImpliesItsMode) {
   const auto options =
       parse({"--ovmf", "o", "--svsm", "s", "--vars-size", "540672", "--vcpu-sig", "0x800f12"});
@@ -51,10 +58,10 @@ TEST(MeasureOptions, ContradictionsAreNamed) {
       {{"--svsm", "s"}, "--svsm needs --ovmf"},
       {{"--vmm-type", "qemu"}, "--vmm-type other than softsnp needs --ovmf"},
       {{"--ovmf", "o", "--vmm-type", "softsnp"}, "--vmm-type softsnp does not go with --ovmf"},
-      {{"--ovmf", "o"}, "--vcpu-type or --vcpu-sig is missing"},
+      {{"--ovmf", "o"}, "--vcpu-type, --vcpu-sig or --vcpu-family is missing"},
       {{"--ovmf", "o", "--mode", "sev", "--append", "x"}, "--append needs --kernel"},
       {{"--initrd", "i"}, "--initrd needs --kernel"},
-      {{"--vcpu-type", "EPYC"}, "--vcpu-type and --vcpu-sig need --ovmf"},
+      {{"--vcpu-type", "EPYC"}, "--vcpu-type, --vcpu-sig and --vcpu-family need --ovmf"},
       {{"--id-key", "k"}, "--id-key needs --id-block and --id-auth"},
       {{"--author-key", "k"}, "--author-key needs --id-key"},
       {{"--vcpus", "0"}, "expected NUMBER from 1, got '0'"},
@@ -62,6 +69,10 @@ TEST(MeasureOptions, ContradictionsAreNamed) {
       {{"--family-id", "12"}, "--family-id: expected 32 hexadecimal digits"},
       {{"--output-format", "octal"}, "--output-format: expected hex|base64, got 'octal'"},
       {{"--vcpu-type", "EPYC", "--vcpu-sig", "1"}, "excludes"},
+      {{"--vcpu-family", "25"}, "need each other"},
+      {{"--ovmf", "o", "--vcpu-model", "1", "--vcpu-stepping", "1"}, "need each other"},
+      {{"--vcpu-family", "25", "--vcpu-model", "1", "--vcpu-stepping", "16"}, "at most 270"},
+      {{"--vcpu-family", "25", "--vcpu-sig", "1"}, "excludes"},
       {{"surplus"}, "surplus"},
   };
   for (const auto& [arguments, text] : cases) {

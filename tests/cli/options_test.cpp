@@ -84,6 +84,8 @@ TEST(Options, Everything) {
                               "0x501",
                               "--host-direct-map",
                               "unmap-on-assign",
+                              "--guest-requests",
+                              "5",
                               "--quiet"});
   ASSERT_TRUE(options.ok()) << options.error().text;
   EXPECT_EQ(options->kernel, "k");
@@ -99,7 +101,52 @@ TEST(Options, Everything) {
   EXPECT_EQ(options->product, psp::Product::milan);
   EXPECT_EQ(options->debug_exit_port, 0x501);
   EXPECT_EQ(options->direct_map, kvm::DirectMapPolicy::unmap_on_assign);
+  EXPECT_EQ(options->guest_requests_per_second, 5u);
   EXPECT_TRUE(options->quiet);
+}
+
+TEST(Options, Platform) {
+  const std::string data = std::string(62, '0') + "7f";
+  const auto options =
+      parse({"run", "--platform", "p", "--report-version", "5", "--vlek", "--mask-chip-key",
+             "--mask-chip-id", "--commit", "--reported-tcb", "bl=1,tee=0,snp=2,ucode=3",
+             "--host-data", data.c_str(), "--id-block", "b", "--id-auth", "a", "--vcek-disabled"});
+  ASSERT_TRUE(options.ok()) << options.error().text;
+  EXPECT_EQ(options->platform, "p");
+  EXPECT_EQ(options->report_version, psp::ReportVersion::v5);
+  EXPECT_TRUE(options->vlek && options->mask_chip_key && options->mask_chip_id);
+  EXPECT_TRUE(options->commit && options->vcek_disabled);
+  EXPECT_EQ(options->reported_tcb, "bl=1,tee=0,snp=2,ucode=3");
+  ASSERT_TRUE(options->host_data.has_value());
+  EXPECT_EQ((*options->host_data)[31], 0x7F);
+  EXPECT_EQ(options->id_block, "b");
+  EXPECT_EQ(options->id_auth, "a");
+  EXPECT_FALSE(options->product.has_value());
+}
+
+TEST(Options, PlatformCommands) {
+  const auto command = [](std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "softsnp");
+    return parse_command_line(arguments);
+  };
+  const auto init = command({"platform", "init", "d", "--product", "Turin", "--chip-id", "00",
+                             "--tcb", "x", "--csp-id", "c", "--valid-from", "2026-01-01"});
+  ASSERT_TRUE(init.ok()) << init.error().text;
+  const auto& options = std::get<PlatformInitOptions>(*init);
+  EXPECT_EQ(options.directory, "d");
+  EXPECT_EQ(options.product, psp::Product::turin);
+  EXPECT_EQ(options.chip_id, "00");
+  EXPECT_EQ(options.valid_from, 1767225600);
+  const auto certs = command({"platform", "certs", "d", "--out", "o"});
+  ASSERT_TRUE(certs.ok());
+  EXPECT_EQ(std::get<PlatformCertsOptions>(*certs).out, "o");
+  const auto kds = command({"kds", "d", "--listen", "127.0.0.1:81"});
+  ASSERT_TRUE(kds.ok());
+  EXPECT_EQ(std::get<KdsOptions>(*kds).listen.port, 81);
+  const auto usage = command({"platform", "certs", "d"});
+  ASSERT_FALSE(usage.ok());
+  EXPECT_NE(usage.error().text.find("(see softsnp platform certs --help)"), std::string::npos)
+      << usage.error().text;
 }
 
 TEST(Options, AppendMayBeEmptyOrLookLikeAnOption) {
@@ -123,8 +170,24 @@ TEST(Options, BadUsageIsOneLineWithStatusTwo) {
       {"run", "--timeout", "-1"},
       {"run", "--seed", "1x"},
       {"run", "--debug-exit", "70000"},
+      {"run", "--guest-requests", "0"},
+      {"run", "--guest-requests", "0x100000001"},
       {"run", "--initrd", "i"},
       {"run", "stray"},
+      {"run", "--report-version", "4"},
+      {"run", "--host-data", "00"},
+      {"run", "--id-block", "b"},
+      {"run", "--id-auth", "a"},
+      {"run", "--vlek"},
+      {"run", "--mode", "none", "--mask-chip-id"},
+      {"run", "--mode", "none", "--platform", "p", "--vlek"},
+      {"platform"},
+      {"platform", "init"},
+      {"platform", "init", "d", "--product", "Naples"},
+      {"platform", "init", "d", "--valid-from", "yesterday"},
+      {"platform", "certs", "d"},
+      {"kds"},
+      {"kds", "d", "--listen", "localhost:80"},
   };
   for (const auto& arguments : mistakes) {
     const auto parsed = parse(arguments);

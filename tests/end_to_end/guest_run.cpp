@@ -164,6 +164,8 @@ vmm::RunOutcome GuestRun::perform() {
   config.policy = options_.policy;
   config.timeout = options_.timeout;
   config.slice_ticks = options_.slice_ticks != 0 ? options_.slice_ticks : config.slice_ticks;
+  config.certificates = options_.certificates;
+  config.guest_requests_per_second = options_.guest_requests_per_second;
   auto launched = vmm::launch(*kvm_, config, *plan, watch_ ? &watch_->fan_out() : nullptr);
   if (!launched) {
     return launched.error();
@@ -197,6 +199,11 @@ std::string GuestRun::trace() const {
 
 std::string GuestRun::launch_digest() const {
   return watch_ ? watch_->digest : std::string();
+}
+
+double GuestRun::virtual_seconds() const {
+  const u64 hz = vmm_ ? vmm_->vm().tsc_frequency_hz() : 0;
+  return hz == 0 ? 0 : static_cast<double>(vmm_->virtual_time()) / static_cast<double>(hz);
 }
 
 std::string GuestRun::dram_digest() {

@@ -27,6 +27,9 @@ struct GuestOptions {
   u64 policy = 0x30000;
   image::File kernel{"built-in sample guest", guest::sample_image()};
   image::File initrd{};
+  // Of the VMM's configuration.
+  std::vector<u8> certificates{};
+  u32 guest_requests_per_second = 0;
   // Turns the honest host into another one; null: honest. The result outlives the hypervisor.
   std::function<std::unique_ptr<machine::HostPort>(machine::HostPort&)> host;
   // What the host does between two slices of the guest's time, and how long those are; 0: as usual.
@@ -67,6 +70,10 @@ class GuestRun {
   machine::Machine& machine() { return *machine_; }
   kvm::Kvm& kvm() { return *kvm_; }
   kvm::Vm& vm() { return vmm_->vm(); }
+  // As GuestOptions::host made it; null without.
+  machine::HostPort* hostile() { return hostile_.get(); }
+  // Of the guest, in seconds.
+  double virtual_seconds() const;
   std::string dram_digest();
   bool printed(const std::string& text) const { return output().find(text) != std::string::npos; }
   bool explained(const std::string& text) const {

@@ -26,7 +26,7 @@ class LinuxBoot : public testing::Test {
         run_program({"run", "--kernel", guest_file(kernel), "--initrd", guest_file("initrd.gz"),
                      "--mode", mode, "--append",
                      std::string("console=ttyS0 earlyprintk=serial panic=-1 softsnp.selfcheck=") +
-                         (mode == "snp" ? "snp" : "plain"),
+                         (mode == "none" ? "plain" : mode),
                      "--timeout", "800"});
     EXPECT_EQ(result.status, 0) << result.err << "\n" << last_lines(result.out);
     log_ = result.out;
@@ -61,9 +61,24 @@ class LinuxBoot : public testing::Test {
 
 TEST_F(LinuxBoot, Snp612) {
   boot_snp("vmlinuz-6.12");
+  expect("self-check: ok      attestation report through configfs-tsm");
 }
 TEST_F(LinuxBoot, Snp61) {
   boot_snp("vmlinuz-6.1");
+}
+TEST_F(LinuxBoot, SevEs612) {
+  boot("vmlinuz-6.12", "sev-es");
+  expect("Memory Encryption Features active: AMD SEV SEV-ES");
+}
+TEST_F(LinuxBoot, Sev612) {
+  boot("vmlinuz-6.12", "sev");
+  expect("Memory Encryption Features active: AMD SEV");
+}
+TEST_F(LinuxBoot, SevEs61) {
+  boot("vmlinuz-6.1", "sev-es");
+}
+TEST_F(LinuxBoot, Sev61) {
+  boot("vmlinuz-6.1", "sev");
 }
 TEST_F(LinuxBoot, Plain612) {
   boot_plain("vmlinuz-6.12");

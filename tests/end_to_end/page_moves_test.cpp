@@ -78,6 +78,7 @@ std::map<u64, u64> final_memory(GuestRun& run, u64 ram, bool with_private) {
 GuestOptions sample(image::Mode mode, const std::string& name) {
   GuestOptions options = sample_case(name);
   options.mode = mode;
+  options.policy = mode == image::Mode::snp ? 0x30000 : mode == image::Mode::sev_es ? 5 : 1;
   options.memory = u64{32} << 20;
   options.slice_ticks = 3000;
   return options;
@@ -121,6 +122,78 @@ TEST(PageMoves, AnSnpGuestDoesNotNotice) {
   EXPECT_TRUE(runs.calm.printed("pages that lost their content: 0\n")) << runs.calm.output();
   runs.expect_same_memory(true);
   EXPECT_GT(runs.moves.guest_memfd, 1000u);
+}
+
+// Its memory is registered, so that its pages stay.
+TEST(PageMoves, SevGuestsDoNotNotice) {
+  for (const image::Mode mode : {image::Mode::sev, image::Mode::sev_es}) {
+    TwoRuns runs(mode, "memory-patrol");
+    EXPECT_TRUE(runs.calm.printed("pages that lost their content: 0\n")) << runs.calm.output();
+    EXPECT_GT(runs.moves.pinned, 10000u);
+    EXPECT_EQ(runs.moves.moved + runs.moves.swapped_out + runs.moves.merged, 0u);
+  }
+}
+
+// A VMM that forgets about it: each page that moves is noise once.
+TEST(PageMoves, WithoutRegistrationAnSevGuestLosesWhatMoves) {
+  constexpr u64 patrol_at = 0xC00000, patrol_bytes = u64{8} << 20;
+  GuestOptions options = sample(image::Mode::sev, "memory-patrol");
+  GuestRun* running = nullptr;
+  int slice = 0;
+  u64 moved = 0;
+  options.between_slices = [&](kvm::Kvm& kvm) {
+    if (++slice == 10) {
+      const kvm::RamBlock ram = kvm.memory().blocks().at(0);
+      EXPECT_TRUE(running->vm().unregister_region(ram.first, ram.bytes).ok());
+      moved = kvm.memory().migrate({ram.first + patrol_at, patrol_bytes}, 1).moved;
+      EXPECT_TRUE(running->vm().register_region(ram.first, ram.bytes).ok());
+    }
+  };
+  GuestRun run(options);
+  running = &run;
+  EXPECT_EQ(run.run().kind, vmm::OutcomeKind::powered_off) << run.outcome().text;
+  EXPECT_EQ(moved, patrol_bytes / page_size);
+  EXPECT_TRUE(run.printed("pages that lost their content: 2048\n")) << run.output();
+}
+
+// The firmware moves an SNP guest's private pages between nodes, and takes some out of DRAM.
+TEST(PageMoves, TheFirmwareMovesPrivatePages) {
+  constexpr GuestPhysical from(u64{2} << 20);
+  constexpr u64 bytes = u64{30} << 20;
+  GuestOptions options = sample(image::Mode::snp, "memory-patrol");
+  GuestRun* running = nullptr;
+  kvm::MoveReport moves;
+  const auto add = [&](const Result<kvm::MoveReport, kvm::Error>& report) {
+    ASSERT_TRUE(report.ok()) << report.error().what;
+    moves += *report;
+  };
+  unsigned slice = 0;
+  options.between_slices = [&](kvm::Kvm&) {
+    switch (++slice % 8) {
+      case 1:
+        return add(running->vm().migrate_private(from, bytes, 1));
+      case 3:
+        return add(running->vm().migrate_private(from, bytes, 0));
+      case 5:
+        return add(running->vm().swap_out_private(from + bytes / 2 - 0x40000, 0x80000));
+      case 7:
+        return add(running->vm().swap_in_private(from, bytes));
+      default:
+        return;
+    }
+  };
+  GuestRun calm(sample(image::Mode::snp, "memory-patrol"));
+  EXPECT_EQ(calm.run().kind, vmm::OutcomeKind::powered_off) << calm.outcome().text;
+  GuestRun run(options);
+  running = &run;
+  EXPECT_EQ(run.run().kind, vmm::OutcomeKind::powered_off) << run.outcome().text;
+  EXPECT_TRUE(run.printed("pages that lost their content: 0\n")) << run.output();
+  EXPECT_EQ(run.launch_digest(), calm.launch_digest());
+  EXPECT_EQ(final_memory(run, u64{32} << 20, true), final_memory(calm, u64{32} << 20, true));
+  EXPECT_GT(moves.moved, 10000u);
+  EXPECT_GT(moves.swapped_out, 100u);
+  EXPECT_GT(moves.swapped_in, 20u) << "the others came when the guest touched them";
+  EXPECT_LT(moves.swapped_in, moves.swapped_out);
 }
 
 // Here shared pages with contents move. Private pages that were shared before begin as noise, each

@@ -1,6 +1,7 @@
 // Any guest at the hypervisor's door: a real machine whose VMRUN does not run a guest but makes the
 // exits that the input asks for. Registered and unregistered GHCBs, both protocols, nested faults,
 // arbitrary exit codes; a VMM that answers in any way.
+#include <cerrno>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -180,6 +181,13 @@ class Vmm {
     vcpu_.complete_mmio(input_.take_bytes(e.length));
     return true;
   }
+  bool operator()(const kvm::CertificatesExit& e) {
+    constexpr u64 answers[] = {0, ENOSPC, EAGAIN, EIO};
+    (void)vm_.write_shared(e.gpa, input_.take_bytes(input_.take<u8>())).ok();
+    vcpu_.complete_certificates(answers[input_.take<u8>() % std::size(answers)],
+                                input_.take<u64>());
+    return true;
+  }
   bool operator()(const kvm::HypercallExit& e) {
     if ((input_.take<u8>() & 7) == 7) {
       vcpu_.complete_hypercall(input_.take<u32>());
@@ -219,6 +227,7 @@ class Vmm {
 
 kvm::Vcpu* launch(kvm::Kvm& host, kvm::Vm& vm) {
   require(vm.set_memory_region(0, GuestPhysical(0), guest_memory).ok());
+  require(vm.enable_certificate_exits().ok());
   require(vm.set_private(GuestPhysical(0), guest_memory, true).ok());
   const auto vcpu = vm.create_vcpu(0);
   require(vcpu.ok());

@@ -4,12 +4,13 @@
 #include <fstream>
 
 #include "tests/attest/ovmf_image.hpp"
+#include "tests/fuzz/attestation_seeds.hpp"
 #include "tests/image/samples.hpp"
 
 namespace {
 
 using namespace softsnp;
-using Files = std::vector<std::vector<u8>>;
+using fuzz::Files;
 
 bool write(const std::filesystem::path& folder, const Files& files) {
   std::filesystem::create_directories(folder);
@@ -48,7 +49,15 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::filesystem::path folder = argv[1];
-  return write(folder / "fuzz_bzimage", kernels()) && write(folder / "fuzz_firmware", firmware())
-             ? 0
-             : 1;
+  const std::pair<const char*, Files> all[] = {{"fuzz_bzimage", kernels()},
+                                               {"fuzz_firmware", firmware()},
+                                               {"fuzz_report", fuzz::report_seeds()},
+                                               {"fuzz_certificates", fuzz::certificate_seeds()},
+                                               {"fuzz_id_block", fuzz::id_block_seeds()}};
+  for (const auto& [name, files] : all) {
+    if (!write(folder / name, files)) {
+      return 1;
+    }
+  }
+  return 0;
 }

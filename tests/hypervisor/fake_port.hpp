@@ -10,7 +10,6 @@
 
 #include "arch/psp/command.hpp"
 #include "arch/psp/guest_buffers.hpp"
-#include "arch/psp/page_buffers.hpp"
 #include "arch/psp/sev_buffers.hpp"
 #include "arch/psp/status.hpp"
 #include "arch/svm/exit_code.hpp"
@@ -90,6 +89,9 @@ class FakePort final : public machine::HostPort {
   Result<snp::RmpResult, machine::HostException> rmpupdate(SystemPhysical page,
                                                            const snp::RmpUpdate& value) override {
     ++rmpupdates;
+    if (fail_rmpupdate_in >= 0 && fail_rmpupdate_in-- == 0) {
+      return snp::RmpResult::fail_permission;
+    }
     const u64 first = page.page_number();
     const u64 count = value.page_size != 0 ? 512 : 1;
     if (first % count != 0) {
@@ -180,6 +182,9 @@ class FakePort final : public machine::HostPort {
     (void)load(buffer, bytes).ok();
     psp_calls.push_back({command, bytes});
     log.push_back(psp::name(command));
+    if (during_psp) {
+      during_psp(psp_calls.back());
+    }
     if (const auto forced = psp_status.find(command); forced != psp_status.end()) {
       return psp::number(forced->second);
     }
@@ -188,8 +193,11 @@ class FakePort final : public machine::HostPort {
       return psp::number(psp::Status::invalid_page_state);
     }
     if (command == psp::Command::launch_start) {
-      const std::array<u8, 4> handle{1, 0, 0, 0};
-      (void)store(buffer, handle, PageSize::size_4k).ok();
+      // The firmware writes its page and lets go of it.
+      auto& page = pages_[buffer.page_number()];
+      page.resize(4096);
+      page[0] = 1;  // the handle
+      rmp[buffer.page_number()].immutable = 0;
     } else if (command == psp::Command::snp_launch_update) {
       rmp[load_le<psp::SnpLaunchUpdate>(bytes.data()).page_paddr >> 12].immutable = 0;
     } else if (command == psp::Command::snp_page_reclaim) {
@@ -233,7 +241,7 @@ class FakePort final : public machine::HostPort {
       case psp::Command::launch_update_data:
       case psp::Command::launch_update_vmsa:
       case psp::Command::launch_measure:
-        return SystemPhysical(load_le<psp::SevGuestBytes>(bytes.data()).paddr).page();
+        return SystemPhysical(load_le<psp::SevLaunchUpdate>(bytes.data()).paddr).page();
       case psp::Command::launch_secret:
         return SystemPhysical(load_le<psp::SevPacket>(bytes.data()).guest_paddr).page();
       case psp::Command::dbg_decrypt:
@@ -243,6 +251,10 @@ class FakePort final : public machine::HostPort {
         return std::nullopt;
     }
   }
+
+  bool dma_read(u16, SystemPhysical, std::span<u8>) override { return false; }
+  bool dma_write(u16, SystemPhysical, std::span<const u8>) override { return false; }
+  std::vector<machine::DmaFault> dma_faults() const override { return {}; }
 
   u64 tsc() const override { return tsc_; }
   u64 tsc_frequency_hz() const override { return 1000000000; }
@@ -273,11 +285,13 @@ class FakePort final : public machine::HostPort {
   std::map<std::pair<unsigned, u32>, u64> msrs;
   std::map<psp::Command, psp::Status> psp_status;
   std::vector<PspCall> psp_calls;
+  std::function<void(const PspCall&)> during_psp;
   std::vector<std::string> log;
   std::deque<Step> script;
   machine::CoreRegisters registers;
   u64 rmpupdates = 0, psmashes = 0, vmruns = 0, host_faults = 0, last_quantum = 0;
   u64 tsc_ = 1000;
+  int fail_rmpupdate_in = -1;  // that many succeed, one fails
 
  private:
   u64 dram_;

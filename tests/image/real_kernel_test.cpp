@@ -13,9 +13,8 @@
 namespace softsnp::image {
 namespace {
 
-// The repository's root is above this file, wherever the test is started from.
 std::filesystem::path guest_file(const char* name) {
-  return std::filesystem::path(__FILE__).parent_path() / "../../build/guest" / name;
+  return std::filesystem::path(SOFTSNP_GUEST_DIR) / name;
 }
 
 std::vector<u8> contents(const std::filesystem::path& path) {

@@ -59,6 +59,9 @@ class FakeVcpu final : public kvm::Vcpu {
     mmio.emplace_back(bytes.begin(), bytes.end());
   }
   void complete_hypercall(u64 ret) override { hypercalls.push_back(ret); }
+  void complete_certificates(u64 ret, u64 npages) override {
+    certificates.emplace_back(ret, npages);
+  }
   bool ready_for_extint() const override { return extint_ready; }
   void queue_extint(u8 vector) override { extints.push_back(vector); }
   void request_extint_window(bool wanted) override { window_wanted = wanted; }
@@ -74,6 +77,7 @@ class FakeVcpu final : public kvm::Vcpu {
   std::vector<kvm::CpuidEntry> cpuid;
   std::vector<std::vector<u8>> io, mmio;
   std::vector<u64> hypercalls;
+  std::vector<std::pair<u64, u64>> certificates;
 
  private:
   FakeWorld& world_;
@@ -133,6 +137,9 @@ class FakeVm final : public kvm::Vm {
   bool is_private(GuestPhysical) const override { return true; }
   Result<void, kvm::Error> read_shared(GuestPhysical, std::span<u8>) override { return {}; }
   Result<void, kvm::Error> write_shared(GuestPhysical gpa, std::span<const u8> from) override {
+    if (write_error != 0) {
+      return Failure{kvm::Error{write_error, 0, "scripted"}};
+    }
     written[gpa.value()].assign(from.begin(), from.end());
     return {};
   }
@@ -157,8 +164,16 @@ class FakeVm final : public kvm::Vm {
     }
     return {};
   }
-  Result<void, kvm::Error> launch_finish(const kvm::LaunchFinish&) override {
+  Result<void, kvm::Error> launch_finish(const kvm::LaunchFinish& given) override {
     calls.push_back("finish");
+    finish = given;
+    if (finish_error.number != 0) {
+      return Failure{finish_error};
+    }
+    return {};
+  }
+  Result<void, kvm::Error> enable_certificate_exits() override {
+    calls.push_back("certificate exits");
     return {};
   }
   Result<void, kvm::Error> sev_launch_start(const kvm::SevLaunchStart&) override {
@@ -220,8 +235,11 @@ class FakeVm final : public kvm::Vm {
   std::vector<u64> memfds;
   std::vector<kvm::RamBlock> registered;
   int conversion_error = 0;
+  int write_error = 0;
   int register_error = 0;
   kvm::Error start_error;
+  kvm::LaunchFinish finish;
+  kvm::Error finish_error;
   std::vector<u8> accepted_cpuid_page;
   u64 policy = 0;
 };
@@ -262,9 +280,13 @@ class FakeKvm final : public kvm::Kvm {
   FakeKvm() : prepared_(std::make_unique<FakeVm>(world)), vm(*prepared_) {}
   Result<std::unique_ptr<kvm::Vm>, kvm::Error> create_vm(const kvm::VmConfig& config) override {
     type = config.type;
+    guest_requests_per_second = config.guest_requests_per_second;
     return std::unique_ptr<kvm::Vm>(std::move(prepared_));
   }
   std::vector<kvm::CpuidEntry> supported_cpuid(kvm::VmType) const override { return cpuid; }
+  Result<void, kvm::Error> snp_commit() override { return {}; }
+  Result<void, kvm::Error> snp_set_config(const psp::SnpConfig&) override { return {}; }
+  Result<void, kvm::Error> snp_vlek_load(const psp::WrappedVlek&) override { return {}; }
   kvm::DirectMapReport direct_map() const override { return {}; }
   kvm::ProcessMemory& memory() override { return process; }
   std::vector<LeakedPage> leaked_pages() const override { return {}; }
@@ -278,6 +300,7 @@ class FakeKvm final : public kvm::Kvm {
  public:
   FakeVm& vm;
   kvm::VmType type = kvm::VmType::plain;
+  u32 guest_requests_per_second = 0;
   std::vector<kvm::CpuidEntry> cpuid;
 };
 

@@ -57,6 +57,17 @@ TEST(Launch, SnpStepsInQemusOrder) {
   EXPECT_TRUE(vm.written.empty()) << "nothing goes through shared memory";
 }
 
+TEST(Launch, CertificatesAndTheLimitOfRequestsReachTheHypervisor) {
+  FakeKvm kvm;
+  Config config;
+  config.certificates = {1, 2, 3};
+  config.guest_requests_per_second = 7;
+  const auto launched = launch(kvm, config, small_plan(image::Mode::snp), nullptr);
+  ASSERT_TRUE(launched.ok());
+  EXPECT_EQ(kvm.vm.calls.front(), "certificate exits");
+  EXPECT_EQ(kvm.guest_requests_per_second, 7u);
+}
+
 TEST(Launch, CorrectedCpuidPageIsUsedAndReported) {
   FakeKvm kvm;
   psp::CpuidPage accepted{};
@@ -86,6 +97,36 @@ TEST(Launch, OtherRefusalsAreOurs) {
   FakeKvm kvm;
   kvm.vm.start_error = {EIO, 3, "INVALID_CONFIG"};
   EXPECT_EQ(launch(kvm, {}, small_plan(image::Mode::snp), nullptr).error().status, 1);
+}
+
+TEST(Launch, HostDataAndIdBlockReachTheFirmware) {
+  FakeKvm kvm;
+  Config config;
+  config.finish.host_data[31] = 7;
+  config.finish.id_block.assign(96, 1);
+  config.finish.id_auth.assign(4096, 2);
+  config.finish.auth_key_enabled = true;
+  FakeVm& vm = kvm.vm;
+  const auto launched = launch(kvm, config, small_plan(image::Mode::snp), nullptr);
+  ASSERT_TRUE(launched.ok());
+  EXPECT_EQ(vm.finish.host_data, config.finish.host_data);
+  EXPECT_EQ(vm.finish.id_block, config.finish.id_block);
+  EXPECT_EQ(vm.finish.id_auth, config.finish.id_auth);
+  EXPECT_TRUE(vm.finish.auth_key_enabled);
+}
+
+// Firmware judges an ID block; without one a refusal is our mistake.
+TEST(Launch, RefusedIdBlockIsTheUsersMistake) {
+  for (const bool given : {true, false}) {
+    FakeKvm kvm;
+    Config config;
+    config.finish.id_block.assign(given ? 96 : 0, 1);
+    kvm.vm.finish_error = {EIO, 0x0B, "scripted"};
+    const auto launched = launch(kvm, config, small_plan(image::Mode::snp), nullptr);
+    ASSERT_FALSE(launched.ok());
+    EXPECT_EQ(launched.error().kind, given ? OutcomeKind::bad_input : OutcomeKind::internal_fault);
+    EXPECT_NE(launched.error().text.find("0xb"), std::string::npos) << launched.error().text;
+  }
 }
 
 TEST(Launch, PlainGuestIsWrittenWithoutFirmware) {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <csignal>
 
 #include "tests/vmm/fakes.hpp"
@@ -107,6 +108,30 @@ TEST_F(RunLoop, PortReadsAreAnswered) {
 TEST_F(RunLoop, MalformedIoExitIsOurFault) {
   then(kvm::IoExit{false, 3, 0x3F8, 1, {1, 2, 3}});
   EXPECT_EQ(run().status, 1);
+}
+
+TEST_F(RunLoop, CertificatesGoWhereTheGuestHasRoomForThem) {
+  config.certificates = std::vector<u8>(5000, 0x5A);
+  then(kvm::CertificatesExit{GuestPhysical(0x10000), 0});
+  then(kvm::CertificatesExit{GuestPhysical(0x10000), 1});
+  then(kvm::CertificatesExit{GuestPhysical(0x10000), 2});
+  then(kvm::CertificatesExit{GuestPhysical(0x20000), ~u64{0}});
+  then_power_off();
+  run();
+  const std::vector<std::pair<u64, u64>> expected = {{ENOSPC, 2}, {ENOSPC, 2}, {0, 2}, {0, 2}};
+  EXPECT_EQ(vcpu.certificates, expected);
+  EXPECT_EQ(kvm.vm.written.size(), 2u);
+  EXPECT_EQ(kvm.vm.written[0x10000], config.certificates);
+}
+
+TEST_F(RunLoop, CertificatesThatCannotBeWrittenAreAnErrorOfTheGuests) {
+  config.certificates = {1, 2, 3};
+  kvm.vm.write_error = EFAULT;
+  then(kvm::CertificatesExit{GuestPhysical(0x10000), 1});
+  then_power_off();
+  run();
+  ASSERT_EQ(vcpu.certificates.size(), 1u);
+  EXPECT_EQ(vcpu.certificates[0].first, u64{EIO});
 }
 
 TEST_F(RunLoop, IoapicBehindMmioDeliversTheSerialInterrupt) {

@@ -110,19 +110,21 @@ bool read_vmsa(System& system, GuestImage& image, Refusal& refusal) {
   std::memcpy(image.vmsa.raw, mmu.frame(image.vmsa_page, memory::key_of(image.asid)), vmsa_bytes);
   image.features = image.vmsa.sev_features;
   image.snp = image.feature(snp::feature::snp_active);
-  if (!mmu.rmp().enabled()) {
-    return !image.snp ||
-           deny(refusal, "SNPActive needs SYSCFG.SecureNestedPagingEn", image.features);
+  if (mmu.rmp().enabled()) {
+    const memory::Rule rule = image.snp ? mmu.rmp().check_snp_vmsa(image.vmsa_page, image.asid)
+                                        : mmu.rmp().check_host_page(image.vmsa_page);
+    if (rule != memory::Rule::none) {
+      return deny(refusal,
+                  image.snp ? "VMSA page fails its RMP checks"
+                            : "VMSA page of an SEV-ES guest must be hypervisor-owned",
+                  page, static_cast<u64>(rule));
+    }
+  } else if (image.snp) {
+    return deny(refusal, "SNPActive needs SYSCFG.SecureNestedPagingEn", image.features);
   }
-  const memory::Rule rule = image.snp ? mmu.rmp().check_snp_vmsa(image.vmsa_page, image.asid)
-                                      : mmu.rmp().check_host_page(image.vmsa_page);
-  if (rule != memory::Rule::none) {
-    return deny(refusal,
-                image.snp ? "VMSA page fails its RMP checks"
-                          : "VMSA page of an SEV-ES guest must be hypervisor-owned",
-                page, static_cast<u64>(rule));
-  }
-  return true;
+  return image.snp || checksum_holds(mmu, image) ||
+         deny(refusal, "VMSA does not have its checksum (VMSA 388h)", page,
+              image.vmsa.checksum_address);
 }
 
 // Row 8.

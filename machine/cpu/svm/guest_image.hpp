@@ -43,6 +43,10 @@ struct Refusal {
 
 // Rows 2 to 12; reads the VMSA on the way. False: refusal is set.
 bool read_image(System& system, SystemPhysical vmcb, GuestImage& image, Refusal& refusal);
+// The save area of an SEV-ES guest without SNP has the checksum that its block names.
+bool checksum_holds(Mmu& mmu, const GuestImage& image);
+// Brings the block up to date with the save area in memory.
+void write_checksum(Mmu& mmu, const GuestImage& image);
 // Row 13 (APM2 15.5.1, canonicalization and consistency checks).
 bool consistent(const CoreState& guest, Refusal& refusal);
 

@@ -77,6 +77,9 @@ void Svm::vmexit() {
       write_vintr_ctrl(system_.controls(), s, exit, image_.vmsa);
     }
     mmu_.dram().write(image_.vmsa_page, memory::key_of(image_.asid), {image_.vmsa.raw, vmsa_bytes});
+    if (!image_.snp) {
+      write_checksum(mmu_, image_);
+    }
   } else {
     save_to_vmcb(s, image_.nested_paging, vmcb);
   }

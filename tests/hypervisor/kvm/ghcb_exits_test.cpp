@@ -340,20 +340,5 @@ TEST(GhcbPageProtocol, EventsThatInjectOrEnd) {
       other.page_exit(event_page(Event::unsupported, 7))));
 }
 
-TEST(GhcbPageProtocol, GuestRequestPassesTheFirmwaresStatusOn) {
-  SnpVm t;
-  t.register_ghcb();
-  t.port.psp_status[psp::Command::snp_guest_request] = psp::Status::unsupported;
-  EXPECT_TRUE(is_shutdown(t.page_exit(event_page(Event::guest_request, 0x300000, 0x301000))));
-  t.expect_answer(0, psp::number(psp::Status::unsupported));
-  ASSERT_EQ(t.port.count(psp::Command::snp_guest_request), 1u);
-  const auto buffer = load_le<psp::SnpGuestRequest>(t.port.psp_calls.back().buffer.data());
-  EXPECT_EQ(t.port.entry(SystemPhysical(buffer.request_paddr)).assigned, 0);
-  EXPECT_EQ(t.port.entry(SystemPhysical(buffer.response_paddr)).immutable, 1);
-  EXPECT_TRUE(std::holds_alternative<InternalErrorExit>(
-      t.page_exit(event_page(Event::guest_request, 0x1000, 0x301000))))
-      << "the request page is private";
-}
-
 }  // namespace
 }  // namespace softsnp::kvm

@@ -20,7 +20,7 @@ struct Scene {
         neighbour(host.users.map(bar_bytes).value()),
         neighbour_pins(host.users.pin(neighbour, bar_bytes / page_size).value()),
         ram(host.users.map(bar_bytes).value()),
-        vm(machine, host, {type, nullptr, policy}, 7) {}
+        vm(machine, host, {type, nullptr, 0, policy}, 7) {}
 
   // QEMU's notifier.
   bool register_ram() {

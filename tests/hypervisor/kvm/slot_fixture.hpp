@@ -25,7 +25,7 @@ struct SlotFixture {
         port(dram),
         host(port, {}, config),
         ram(host.users.map(16 * mib).value()),
-        memory(std::in_place, host, VmConfig{vm_type, nullptr, policy}, observer, counters) {
+        memory(std::in_place, host, VmConfig{vm_type, nullptr, 0, policy}, observer, counters) {
     memory->set_asid(static_cast<Asid>(5));
   }
 

@@ -16,10 +16,12 @@ inline constexpr GuestPhysical ghcb_at(2 * test_mib);
 inline constexpr u64 far_deadline = ~u64{0} >> 1;
 
 struct SnpVm {
-  explicit SnpVm(Observer* observer = nullptr) : port(64 * test_mib), kvm(make_kvm(port)) {
+  explicit SnpVm(Observer* observer = nullptr, u32 guest_requests_per_second = 0)
+      : port(64 * test_mib), kvm(make_kvm(port)) {
     VmConfig config;
     config.type = VmType::snp;
     config.observer = observer;
+    config.guest_requests_per_second = guest_requests_per_second;
     auto made = kvm->create_vm(config);
     EXPECT_TRUE(made.ok());
     vm = std::move(made.value());

@@ -111,7 +111,8 @@ class PspTest : public testing::Test {
   static constexpr u64 default_policy = 0x30000;
   static constexpr Asid asid{5};
 
-  PspTest() {
+  PspTest() : PspTest({.seed = 1}) {}
+  explicit PspTest(const PspConfig& config) : psp(config, dram, rmp, platform, &recorder) {
     rmp.set_range(rmp_base, rmp_base + (rmp_bytes - 1));
     rmp.set_enabled(true);
   }
@@ -225,7 +226,7 @@ class PspTest : public testing::Test {
   Recorder recorder;
   memory::Dram dram{dram_bytes};
   memory::Rmp rmp{dram};
-  Psp psp{{.seed = 1}, dram, rmp, platform, &recorder};
+  Psp psp;
 };
 
 // The save area that KVM makes for QEMU (firmware sheet 2.2).

@@ -45,6 +45,9 @@ std::vector<u8> bytes_of(const T& value) {
 
 class GuestMessageTest : public PspTest {
  protected:
+  GuestMessageTest() = default;
+  explicit GuestMessageTest(const PspConfig& config) : PspTest(config) {}
+
   static constexpr SystemPhysical request_at{0x4000};
   static constexpr SystemPhysical response_at{0x6000};
 

@@ -52,7 +52,7 @@ TEST_F(GuestTest, context_page_is_noise_that_changes) {
 TEST_F(GuestTest, launch_start_policies) {
   init();
   create_context();
-  for (const unsigned reserved : {21u, 22u, 26u, 63u}) {
+  for (const unsigned reserved : {21u, 22u, 24u, 26u, 63u}) {
     EXPECT_EQ(launch_start(context, default_policy | bit(reserved)), Status::policy_failure);
   }
   EXPECT_EQ(launch_start(context, 0x10000), Status::policy_failure) << "bit 17";

@@ -279,7 +279,7 @@ TEST_F(PlatformTest, feature_info) {
   EXPECT_EQ(info(0x10, 0, free_page), Status::invalid_page_state);
   make_firmware(other);
   EXPECT_EQ(info(0x10, 1, other), Status::success);
-  EXPECT_EQ(get<SnpFeatureInfoOutput>(other).eax, 0x147u) << "CPUID, KEY, REPORT, VMRK, TSC_INFO";
+  EXPECT_EQ(get<SnpFeatureInfoOutput>(other).eax, 0x1FFu);
 }
 
 TEST_F(PlatformTest, legacy_commands_write_only_firmware_pages) {

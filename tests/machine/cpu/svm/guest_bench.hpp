@@ -3,14 +3,15 @@
 
 #include <cstring>
 
+#include "arch/svm/vmsa_integrity.hpp"
 #include "machine/cpu/svm/svm.hpp"
 #include "tests/machine/cpu/system/bench.hpp"
 
 namespace softsnp::cpu::test {
 
 inline constexpr u64 vmcb_at = 0x200000, vmsa_at = 0x201000, hsave_at = 0x202000,
-                     iopm_at = 0x204000, msrpm_at = 0x208000, npt_at = 0x210000, rmp_at = 0x1000000,
-                     rmp_size = 0x200000;
+                     checksum_at = 0x203000, iopm_at = 0x204000, msrpm_at = 0x208000,
+                     npt_at = 0x210000, rmp_at = 0x1000000, rmp_size = 0x200000;
 inline constexpr u32 guest_asid = 5;
 
 struct GuestBench : Bench {
@@ -99,6 +100,11 @@ struct GuestBench : Bench {
     dram.write(SystemPhysical(vmcb_at), memory::KeyId::none, {vmcb.raw, sizeof vmcb.raw});
     if (kind_ == Kind::plain) {
       return;
+    }
+    if (kind_ == Kind::sev_es) {
+      // As the firmware leaves it: with its checksum (hardware sheet 8.1).
+      vmsa.checksum_address = checksum_at;
+      poke<svm::ChecksumBlock>(checksum_at, {svm::vmsa_checksum(vmsa.raw), {}});
     }
     dram.write(SystemPhysical(vmsa_at), key(), {vmsa.raw, sizeof vmsa.raw});
     if (kind_ == Kind::snp && !rmp.entry(SystemPhysical(vmsa_at)).assigned()) {
