@@ -20,7 +20,7 @@ struct CaseList {
 // What the cases for bench/ repeat, and how often.
 namespace rounds {
 inline constexpr unsigned page_state = 2'000, page_state_2m = 200, vmgexit = 100'000, vc = 50'000,
-                          vc_without_exit = 50'000, random_conversions = 1'000;
+                          vc_without_exit = 50'000, random_conversions = 1'000, patrol = 20;
 }
 
 CaseList cases();

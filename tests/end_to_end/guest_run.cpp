@@ -17,10 +17,19 @@ std::string hexadecimal(std::span<const u8> bytes) {
   return text;
 }
 
-// No signal ends a test's run.
+// No signal ends a test's run; the question comes between slices.
 class NeverStops final : public vmm::StopSource {
  public:
-  std::optional<int> stop_requested() override { return std::nullopt; }
+  explicit NeverStops(std::function<void()> act) : act_(std::move(act)) {}
+  std::optional<int> stop_requested() override {
+    if (act_) {
+      act_();
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::function<void()> act_;
 };
 
 }  // namespace
@@ -154,6 +163,7 @@ vmm::RunOutcome GuestRun::perform() {
   config.mode = options_.mode;
   config.policy = options_.policy;
   config.timeout = options_.timeout;
+  config.slice_ticks = options_.slice_ticks != 0 ? options_.slice_ticks : config.slice_ticks;
   config.certificates = options_.certificates;
   config.guest_requests_per_second = options_.guest_requests_per_second;
   auto launched = vmm::launch(*kvm_, config, *plan, watch_ ? &watch_->fan_out() : nullptr);
@@ -161,7 +171,11 @@ vmm::RunOutcome GuestRun::perform() {
     return launched.error();
   }
   vmm_ = std::make_unique<vmm::Vmm>(std::move(*launched), plan->ram, config);
-  NeverStops signals;
+  std::function<void()> act;
+  if (options_.between_slices) {
+    act = [this] { options_.between_slices(*kvm_); };
+  }
+  NeverStops signals(std::move(act));
   return vmm_->run(*console_, signals);
 }
 

@@ -32,6 +32,9 @@ struct GuestOptions {
   u32 guest_requests_per_second = 0;
   // Turns the honest host into another one; null: honest. The result outlives the hypervisor.
   std::function<std::unique_ptr<machine::HostPort>(machine::HostPort&)> host;
+  // What the host does between two slices of the guest's time, and how long those are; 0: as usual.
+  std::function<void(kvm::Kvm&)> between_slices;
+  u64 slice_ticks = 0;
   // Host time; ends a run that would not end.
   std::optional<std::chrono::milliseconds> timeout = std::chrono::seconds(120);
   // Nobody listens: no explanations, no trace, no digest.
@@ -65,6 +68,8 @@ class GuestRun {
   // Hexadecimal; empty without a finished launch.
   std::string launch_digest() const;
   machine::Machine& machine() { return *machine_; }
+  kvm::Kvm& kvm() { return *kvm_; }
+  kvm::Vm& vm() { return vmm_->vm(); }
   // As GuestOptions::host made it; null without.
   machine::HostPort* hostile() { return hostile_.get(); }
   // Of the guest, in seconds.

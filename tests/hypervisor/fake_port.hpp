@@ -89,6 +89,9 @@ class FakePort final : public machine::HostPort {
   Result<snp::RmpResult, machine::HostException> rmpupdate(SystemPhysical page,
                                                            const snp::RmpUpdate& value) override {
     ++rmpupdates;
+    if (fail_rmpupdate_in >= 0 && fail_rmpupdate_in-- == 0) {
+      return snp::RmpResult::fail_permission;
+    }
     const u64 first = page.page_number();
     const u64 count = value.page_size != 0 ? 512 : 1;
     if (first % count != 0) {
@@ -288,6 +291,7 @@ class FakePort final : public machine::HostPort {
   machine::CoreRegisters registers;
   u64 rmpupdates = 0, psmashes = 0, vmruns = 0, host_faults = 0, last_quantum = 0;
   u64 tsc_ = 1000;
+  int fail_rmpupdate_in = -1;  // that many succeed, one fails
 
  private:
   u64 dram_;

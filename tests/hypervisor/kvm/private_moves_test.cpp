@@ -108,6 +108,30 @@ TEST(PrivateMoves, ARefusalLeavesEverythingAsItWas) {
   EXPECT_EQ(t.kvm->memory().report().free, free - 1);
 }
 
+// Each RMPUPDATE on the way fails once, for good: what cannot come back is on the list of leaked
+// pages, nothing else is missing, and the guest's other pages are where they were.
+TEST(PrivateMoves, AFailureAtAnyStepIsAccountedFor) {
+  for (int step = 0; step < 12; ++step) {
+    SnpVm t;
+    for (const bool swap : {true, false}) {
+      t.port.fail_rmpupdate_in = step;
+      (void)(swap ? t.vm->swap_out_private(GuestPhysical(0x5000), 0x2000)
+                  : t.vm->migrate_private(GuestPhysical(0x9000), 0x2000, 1))
+          .ok();
+      t.port.fail_rmpupdate_in = -1;
+      EXPECT_TRUE(t.vm->swap_in_private(GuestPhysical(0x5000), 0x2000).ok()) << step;
+    }
+    EXPECT_EQ(guest_pages(t).size(), 512u) << step;
+    const usize leaked = t.kvm->leaked_pages().size();
+    EXPECT_LE(leaked, 2u);
+    t.vcpu = nullptr;
+    t.vm.reset();
+    EXPECT_EQ(t.kvm->leaked_pages().size(), leaked) << "no more at the end";
+    EXPECT_EQ(t.kvm->direct_map().assigned_pages, leaked) << step;
+    EXPECT_EQ(t.kvm->memory().report().guest_memfd, 0u);
+  }
+}
+
 TEST(PrivateMoves, BadRanges) {
   SnpVm t;
   EXPECT_EQ(t.vm->migrate_private(GuestPhysical(0x800), 0x1000, 0).error().number, EINVAL);
