@@ -44,7 +44,7 @@ Result<SystemPhysical, Error> SnpPages::destination(GuestPhysical gpa, Asid asid
 Result<SystemPhysical, Error> SnpPages::move(SystemPhysical page, PageSize size,
                                              const Range& target) {
   const snp::RmpUpdate entry = rmp_.read(page);
-  const auto fresh =
+  auto fresh =
       destination(GuestPhysical(entry.gpa), static_cast<Asid>(entry.asid), size, target);
   if (!fresh) {
     return fresh;
@@ -71,7 +71,7 @@ Result<SystemPhysical, Error> SnpPages::move(SystemPhysical page, PageSize size,
 
 Result<SystemPhysical, Error> SnpPages::metadata_entry() {
   if (free_entries_.empty()) {
-    const auto page = rmp_.allocate_firmware();
+    auto page = rmp_.allocate_firmware();
     if (!page) {
       return page;
     }
