@@ -153,7 +153,7 @@ Result<SystemPhysical, Error> SevGuest::add_vmsa(const svm::Vmsa& state) {
   if (auto time = expect(Stage::started); !time) {
     return Failure<Error>{time.error()};
   }
-  const auto page = page_with({state.raw, sizeof state.raw});
+  auto page = page_with({state.raw, sizeof state.raw});
   if (!page) {
     return page;
   }
