@@ -1,6 +1,7 @@
 #include "attest/page_sums.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <system_error>
 #include <thread>
@@ -10,18 +11,39 @@
 namespace softsnp::attest {
 namespace {
 
-constexpr usize pages_worth_a_thread = 128;  // about half a millisecond
+constexpr usize pages_a_chunk = 32;
+constexpr usize chunks_worth_a_thread = 4;  // about half a millisecond
 constexpr usize most_threads = 4;
 
-// Images are full of runs of equal pages.
-void sum_range(std::span<const u8> bytes, std::span<psp::Digest> sums) {
-  Sha384 sha;
-  for (usize i = 0; i < sums.size(); ++i) {
-    const u8* const page = &bytes[i * page_size];
-    const bool same = i != 0 && std::memcmp(page, page - page_size, page_size) == 0;
-    sums[i] = same ? sums[i - 1] : sha({page, page_size});
+// What several threads sum, a chunk at a time: who starts late or is held up does less.
+class Job {
+ public:
+  explicit Job(std::span<const u8> bytes) : bytes_(bytes), sums_(bytes.size() / page_size) {}
+
+  usize chunks() const { return (sums_.size() + pages_a_chunk - 1) / pages_a_chunk; }
+  void work() {
+    Sha384 sha;
+    for (usize chunk = next_++; chunk < chunks(); chunk = next_++) {
+      const usize first = chunk * pages_a_chunk;
+      sum(sha, first, std::min(first + pages_a_chunk, sums_.size()));
+    }
   }
-}
+  std::vector<psp::Digest> result() && { return std::move(sums_); }
+
+ private:
+  // Images are full of runs of equal pages.
+  void sum(Sha384& sha, usize first, usize end) {
+    for (usize i = first; i < end; ++i) {
+      const u8* const page = &bytes_[i * page_size];
+      const bool same = i != first && std::memcmp(page, page - page_size, page_size) == 0;
+      sums_[i] = same ? sums_[i - 1] : sha({page, page_size});
+    }
+  }
+
+  std::span<const u8> bytes_;
+  std::vector<psp::Digest> sums_;
+  std::atomic<usize> next_ = 0;
+};
 
 class Threads {
  public:
@@ -33,13 +55,11 @@ class Threads {
       thread.join();
     }
   }
-  // Here, if the host gives no thread.
-  template <class Work>
-  void run(Work work) {
+  // Not at all, if the host gives no thread.
+  void add(Job& job) {
     try {
-      threads_.emplace_back(work);
+      threads_.emplace_back([&job] { job.work(); });
     } catch (const std::system_error&) {
-      work();
     }
   }
 
@@ -50,22 +70,17 @@ class Threads {
 }  // namespace
 
 std::vector<psp::Digest> page_sums(std::span<const u8> bytes) {
-  std::vector<psp::Digest> sums(bytes.size() / page_size);
-  const usize threads =
-      std::clamp<usize>(sums.size() / pages_worth_a_thread, 1,
-                        std::clamp<usize>(std::thread::hardware_concurrency(), 1, most_threads));
-  const usize share = (sums.size() + threads - 1) / threads;
-  Threads others;
-  for (usize at = share; at < sums.size(); at += share) {
-    const usize count = std::min(share, sums.size() - at);
-    others.run([bytes, &sums, at, count] {
-      sum_range(bytes.subspan(at * page_size, count * page_size),
-                std::span(sums).subspan(at, count));
-    });
+  Job job(bytes);
+  const usize processors = std::clamp<usize>(std::thread::hardware_concurrency(), 1, most_threads);
+  const usize threads = std::min(processors, job.chunks() / chunks_worth_a_thread);
+  {
+    Threads others;
+    for (usize i = 1; i < threads; ++i) {
+      others.add(job);
+    }
+    job.work();
   }
-  const usize first = std::min(share, sums.size());
-  sum_range(bytes.first(first * page_size), std::span(sums).first(first));
-  return sums;
+  return std::move(job).result();
 }
 
 }  // namespace softsnp::attest

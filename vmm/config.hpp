@@ -8,6 +8,7 @@
 #include "arch/boot/platform.hpp"
 #include "hypervisor/kvm/kvm.hpp"
 #include "image/launch_plan.hpp"
+#include "vmm/guest_owner.hpp"
 
 namespace softsnp::vmm {
 
@@ -16,6 +17,8 @@ struct Config {
   u64 policy = 0x30000;
   // Of an SNP guest: host data, ID block and authentication information.
   kvm::LaunchFinish finish;
+  // Of an SEV or SEV-ES guest; null: no session, no secrets. Outlives the launch.
+  GuestOwner* owner = nullptr;
   // Port of isa-debug-exit; 0 = no such device.
   u16 debug_exit_port = boot::platform::debug_exit_port;
   // Host time after which the run ends. It ends the run and decides nothing else: the only place

@@ -160,11 +160,41 @@ Done encrypt(kvm::Vm& vm, const image::LaunchPlan& plan) {
   return {};
 }
 
-Done launch_sev(LaunchedVm& launched, const image::LaunchPlan& plan, const Config& config) {
-  kvm::Vm& vm = *launched.vm;
-  kvm::SevLaunchStart start{static_cast<u32>(config.policy), {}, {}};
+Done start_sev(kvm::Kvm& kvm, kvm::Vm& vm, const Config& config) {
+  const u32 policy = static_cast<u32>(config.policy);
+  kvm::SevLaunchStart start{policy, {}, {}};
+  if (config.owner != nullptr) {
+    const auto certificates = kvm.sev_pdh_cert_export();
+    if (!certificates) {
+      return refused(OutcomeKind::internal_fault, "the platform's certificates",
+                     certificates.error());
+    }
+    start = config.owner->begin(policy, certificates->pdh);
+  }
   if (const auto done = vm.sev_launch_start(start); !done) {
     return policy_refused(config.policy, done.error());
+  }
+  return {};
+}
+
+Done inject_secrets(kvm::Vm& vm, const Config& config, const kvm::SevMeasurement& measurement) {
+  if (config.owner == nullptr) {
+    return {};
+  }
+  for (const LaunchSecret& secret : config.owner->answer(measurement)) {
+    if (const auto done = vm.sev_launch_secret(secret.gpa, secret.header, secret.packet); !done) {
+      return refused(OutcomeKind::bad_input,
+                     fmt::format("launch secret for {:#x}", secret.gpa.value()), done.error());
+    }
+  }
+  return {};
+}
+
+Done launch_sev(LaunchedVm& launched, kvm::Kvm& kvm, const image::LaunchPlan& plan,
+                const Config& config) {
+  kvm::Vm& vm = *launched.vm;
+  if (Done done = start_sev(kvm, vm, config); !done) {
+    return done;
   }
   if (Done done = load_plain(vm, plan); !done) {
     return done;
@@ -182,6 +212,9 @@ Done launch_sev(LaunchedVm& launched, const image::LaunchPlan& plan, const Confi
     return refused(OutcomeKind::internal_fault, "launch measurement", measurement.error());
   }
   launched.measurement = *measurement;
+  if (Done done = inject_secrets(vm, config, *measurement); !done) {
+    return done;
+  }
   if (const auto done = vm.sev_launch_finish(); !done) {
     return refused(OutcomeKind::internal_fault, "launch finish", done.error());
   }
@@ -202,13 +235,14 @@ kvm::VmType vm_type(image::Mode mode) {
   return kvm::VmType::snp;
 }
 
-Done fill(LaunchedVm& launched, const image::LaunchPlan& plan, const Config& config) {
+Done fill(LaunchedVm& launched, kvm::Kvm& kvm, const image::LaunchPlan& plan,
+          const Config& config) {
   switch (plan.mode) {
     case image::Mode::plain:
       return load_plain(*launched.vm, plan);
     case image::Mode::sev:
     case image::Mode::sev_es:
-      return launch_sev(launched, plan, config);
+      return launch_sev(launched, kvm, plan, config);
     case image::Mode::snp:
       break;
   }
@@ -250,7 +284,7 @@ Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
   if (const Done done = make_vcpu(launched, kvm, type, plan); !done) {
     return Failure{done.error()};
   }
-  if (const Done filled = fill(launched, plan, config); !filled) {
+  if (const Done filled = fill(launched, kvm, plan, config); !filled) {
     return Failure{filled.error()};
   }
   return std::move(launched);

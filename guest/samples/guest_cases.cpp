@@ -195,6 +195,11 @@ void case_witness() {
   report_page("page 1", 1);
 }
 
+// What somebody put into the first page before the guest began.
+void case_secret() {
+  print("  page at ", Hex{at(area[0])}, ": ", Hex{area[0][0]}, " ", Hex{area[0][1]}, "\n");
+}
+
 void case_page_state_rate() {
   for (unsigned i = 0; i < rounds::page_state; ++i) {
     pvalidate(area[0], false, false);
@@ -295,6 +300,7 @@ constexpr Case all[] = {
     {"exit-code", case_exit_code},
     {"victim", case_victim},
     {"witness", case_witness},
+    {"secret", case_secret},
     {"page-state-rate", case_page_state_rate},
     {"page-state-rate-2m", case_page_state_rate_2m},
     {"vmgexit-rate", case_vmgexit_rate},

@@ -24,7 +24,7 @@ struct HostKernel {
         platform(memory, psp, rmp),
         sev(memory, psp, rmp, platform),
         asids(port, platform),
-        sev_device(memory, psp, platform) {}
+        sev_device(memory, psp, platform, rmp, sev) {}
   HostKernel(const HostKernel&) = delete;
   HostKernel& operator=(const HostKernel&) = delete;
 

@@ -3,14 +3,17 @@
 #pragma once
 
 #include "arch/psp/platform_buffers.hpp"
-#include "hypervisor/host/platform.hpp"
+#include "hypervisor/host/sev_certificates.hpp"
+#include "hypervisor/host/sev_mailbox.hpp"
 
 namespace softsnp::host {
 
 class SevDevice {
  public:
-  SevDevice(HostMemory& memory, PspMailbox& psp, Platform& platform)
-      : memory_(memory), psp_(psp), platform_(platform) {}
+  SevDevice(HostMemory& memory, PspMailbox& psp, Platform& platform, Rmp& rmp, SevMailbox& sev)
+      : memory_(memory), psp_(psp), platform_(platform), rmp_(rmp), sev_(sev) {}
+
+  Result<SevPlatformCertificates, Error> pdh_cert_export();
 
   Result<void, Error> snp_commit();
   Result<void, Error> snp_set_config(const psp::SnpConfig& config);
@@ -27,6 +30,8 @@ class SevDevice {
   HostMemory& memory_;
   PspMailbox& psp_;
   Platform& platform_;
+  Rmp& rmp_;
+  SevMailbox& sev_;
 };
 
 }  // namespace softsnp::host

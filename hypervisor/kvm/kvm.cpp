@@ -269,6 +269,11 @@ class KvmImpl final : public Kvm {
   std::vector<CpuidEntry> supported_cpuid(VmType type) const override {
     return kvm::supported_cpuid(host_.memory.port(), type);
   }
+  Result<SevPlatformCertificates, Error> sev_pdh_cert_export() override {
+    auto exported = host_.sev_device.pdh_cert_export();
+    return exported ? Result<SevPlatformCertificates, Error>(*exported)
+                    : Result<SevPlatformCertificates, Error>(fail(exported.error()));
+  }
   Result<void, Error> snp_commit() override { return as_ours(host_.sev_device.snp_commit()); }
   Result<void, Error> snp_set_config(const psp::SnpConfig& config) override {
     return as_ours(host_.sev_device.snp_set_config(config));

@@ -14,6 +14,7 @@
 #include "arch/svm/vmsa.hpp"
 #include "base/result.hpp"
 #include "hypervisor/host/direct_map_policy.hpp"
+#include "hypervisor/host/sev_certificates.hpp"
 #include "hypervisor/kvm/events.hpp"
 #include "hypervisor/kvm/exits.hpp"
 #include "hypervisor/kvm/memory_api.hpp"
@@ -203,6 +204,9 @@ struct VmConfig {
   PinPolicy pin_policy = PinPolicy::registered_regions;
 };
 
+// The platform's Diffie-Hellman certificate and what vouches for it (firmware sheet 7.4).
+using SevPlatformCertificates = host::SevPlatformCertificates;
+
 using host::DirectMapConfig;
 using host::DirectMapPolicy;
 
@@ -222,6 +226,8 @@ class Kvm {
   // KVM_GET_SUPPORTED_CPUID: host CPUID with what this hypervisor supports, KVM leaves included.
   virtual std::vector<CpuidEntry> supported_cpuid(VmType type) const = 0;
   // /dev/sev: what the host's owner tells the firmware, which is initialised first.
+  // PDH_CERT_EXPORT of the legacy firmware, which is brought up for it.
+  virtual Result<SevPlatformCertificates, Error> sev_pdh_cert_export() = 0;
   virtual Result<void, Error> snp_commit() = 0;
   virtual Result<void, Error> snp_set_config(const psp::SnpConfig& config) = 0;
   virtual Result<void, Error> snp_vlek_load(const psp::WrappedVlek& wrapped) = 0;

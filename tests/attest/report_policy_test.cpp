@@ -110,6 +110,9 @@ TEST(ReportPolicy, FirmwareVersion) {
   EXPECT_EQ(wants(R"({"major": 1, "minor": 54, "build": 99})"), Names{});
   EXPECT_EQ(wants(R"({"major": 1, "minor": 55, "build": 26})"), Names{"policy.minimum_firmware"});
   EXPECT_EQ(wants(R"({"major": 2})"), Names{"policy.minimum_firmware"});
+  report.committed.build = 24;
+  EXPECT_EQ(wants(R"({"major": 1, "minor": 55, "build": 25}, "allow_provisional_firmware": true)"),
+            Names{"policy.minimum_firmware"});
 }
 
 TEST(ReportPolicy, GuestPolicyBits) {

@@ -58,12 +58,12 @@ void add_amd(X509* certificate, const std::string& suffix, const Bytes& contents
   must(extension && X509_add_ext(certificate, extension.get(), -1) == 1);
 }
 
-void start_signing(EVP_MD_CTX* context, EVP_PKEY* signer, const char* digest, bool pss) {
+void start_signing(EVP_MD_CTX* context, EVP_PKEY* signer, const char* digest, bool pss, int salt) {
   EVP_PKEY_CTX* parameters = nullptr;
   must(EVP_DigestSignInit_ex(context, &parameters, digest, nullptr, nullptr, signer, nullptr) == 1);
   if (pss) {
     must(EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) == 1 &&
-         EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) == 1);
+         EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, salt) == 1);
   }
 }
 
@@ -135,7 +135,7 @@ Bytes make_certificate(const CertificateSpec& spec) {
     add_amd(x, suffix, contents);
   }
   const DigestHandle context(EVP_MD_CTX_new());
-  start_signing(context.get(), spec.signer, spec.digest, spec.pss);
+  start_signing(context.get(), spec.signer, spec.digest, spec.pss, spec.salt);
   must(X509_sign_ctx(x, context.get()) > 0);
   return der_of<X509>(x, i2d_X509);
 }
@@ -158,7 +158,7 @@ Bytes make_revocation_list(const RevocationSpec& spec) {
     static_cast<void>(entry.release());
   }
   const DigestHandle context(EVP_MD_CTX_new());
-  start_signing(context.get(), spec.signer, "SHA384", true);
+  start_signing(context.get(), spec.signer, "SHA384", true, RSA_PSS_SALTLEN_DIGEST);
   must(X509_CRL_sign_ctx(list.get(), context.get()) > 0);
   return der_of<X509_CRL>(list.get(), i2d_X509_CRL);
 }

@@ -36,6 +36,7 @@ struct CertificateSpec {
   bool authority = false;
   bool pss = true;
   const char* digest = "SHA384";
+  int salt = -1;  // bytes; -1: as many as the digest has
   // AMD's extensions of a leaf: the OID's suffix and the contents.
   std::vector<std::pair<std::string, Bytes>> extensions = {};
 };

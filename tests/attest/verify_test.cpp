@@ -230,6 +230,9 @@ TEST(Verify, ForgedCertificates) {
   leaf.pss = true;
   leaf.digest = "SHA256";
   expect_failing(with(leaf_file, leaf), {"chain.leaf"}, "SHA-384");
+  leaf.digest = "SHA384";
+  leaf.salt = 32;
+  expect_failing(with(leaf_file, leaf), {"chain.leaf"}, "a salt of 48 bytes");
 
   CertificateSpec ask{"SEV-Genoa", "ARK-Genoa", 0x020001};
   ask.key = keys.ask.get();

@@ -1,5 +1,5 @@
 // The key distribution server over real sockets, with clients of all sorts.
-#include "cli/kds_server.hpp"
+#include "cli/kds/kds_server.hpp"
 
 #include <arpa/inet.h>
 #include <httplib.h>
@@ -9,10 +9,11 @@
 
 #include <chrono>
 
+#include "cli/platform_options.hpp"
 #include "platform/kds.hpp"
 #include "tests/platform/fixture.hpp"
 
-namespace softsnp::cli::test {
+namespace softsnp::kds::test {
 namespace {
 
 using platform::Product;
@@ -209,20 +210,20 @@ TEST_F(KdsServerTest, NoSuchAddressOfThisMachine) {
 }
 
 TEST(KdsEndpoint, Texts) {
-  const auto four = parse_endpoint("127.0.0.1:8080");
+  const auto four = cli::parse_endpoint("127.0.0.1:8080");
   ASSERT_TRUE(four);
   EXPECT_EQ(four->address, "127.0.0.1");
   EXPECT_EQ(four->port, 8080);
-  const auto six = parse_endpoint("[::1]:0");
+  const auto six = cli::parse_endpoint("[::1]:0");
   ASSERT_TRUE(six);
   EXPECT_EQ(six->address, "::1");
   EXPECT_EQ(six->port, 0);
   for (const char* bad : {"", ":", "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
                           "127.0.0.1:-1", "127.0.0.1:80x", "localhost:80", "::1:80", "[::1]",
                           "[127.0.0.1]:80", "127.0.0.1 :80", "[::1:80", "1.2.3:80"}) {
-    EXPECT_FALSE(parse_endpoint(bad)) << bad;
+    EXPECT_FALSE(cli::parse_endpoint(bad)) << bad;
   }
 }
 
 }  // namespace
-}  // namespace softsnp::cli::test
+}  // namespace softsnp::kds::test

@@ -162,6 +162,7 @@ vmm::RunOutcome GuestRun::perform() {
   vmm::Config config;
   config.mode = options_.mode;
   config.policy = options_.policy;
+  config.owner = options_.owner;
   config.timeout = options_.timeout;
   config.slice_ticks = options_.slice_ticks != 0 ? options_.slice_ticks : config.slice_ticks;
   config.certificates = options_.certificates;

@@ -37,6 +37,8 @@ struct GuestOptions {
   u64 slice_ticks = 0;
   // Host time; ends a run that would not end.
   std::optional<std::chrono::milliseconds> timeout = std::chrono::seconds(120);
+  // Of an SEV or SEV-ES guest; outlives the run.
+  vmm::GuestOwner* owner = nullptr;
   // Nobody listens: no explanations, no trace, no digest.
   bool unobserved = false;
   bool trace = false;

@@ -284,6 +284,9 @@ class FakeKvm final : public kvm::Kvm {
     return std::unique_ptr<kvm::Vm>(std::move(prepared_));
   }
   std::vector<kvm::CpuidEntry> supported_cpuid(kvm::VmType) const override { return cpuid; }
+  Result<kvm::SevPlatformCertificates, kvm::Error> sev_pdh_cert_export() override {
+    return kvm::SevPlatformCertificates{};
+  }
   Result<void, kvm::Error> snp_commit() override { return {}; }
   Result<void, kvm::Error> snp_set_config(const psp::SnpConfig&) override { return {}; }
   Result<void, kvm::Error> snp_vlek_load(const psp::WrappedVlek&) override { return {}; }

@@ -1,4 +1,4 @@
-#include "cli/kds_server.hpp"
+#include "cli/kds/kds_server.hpp"
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -9,10 +9,10 @@
 #include <thread>
 #include <utility>
 
-#include "cli/bounded_http.hpp"
+#include "cli/kds/bounded_http.hpp"
 #include "platform/kds.hpp"
 
-namespace softsnp::cli {
+namespace softsnp::kds {
 namespace {
 
 void answer(const platform::Platform& platform, const httplib::Request& request,
@@ -88,4 +88,4 @@ void KdsServer::stop() {
   }
 }
 
-}  // namespace softsnp::cli
+}  // namespace softsnp::kds

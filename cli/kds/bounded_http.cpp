@@ -1,4 +1,4 @@
-#include "cli/bounded_http.hpp"
+#include "cli/kds/bounded_http.hpp"
 
 #include <netdb.h>
 #include <poll.h>
@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace softsnp::cli {
+namespace softsnp::kds {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -163,4 +163,4 @@ bool BoundedHttpServer::process_and_close_socket(socket_t socket) {
   return true;
 }
 
-}  // namespace softsnp::cli
+}  // namespace softsnp::kds

@@ -10,7 +10,7 @@
 
 #include "base/types.hpp"
 
-namespace softsnp::cli {
+namespace softsnp::kds {
 
 class BoundedHttpServer final : public httplib::Server {
  public:
@@ -25,4 +25,4 @@ class BoundedHttpServer final : public httplib::Server {
   std::atomic<bool> ending_ = false;
 };
 
-}  // namespace softsnp::cli
+}  // namespace softsnp::kds

@@ -6,10 +6,14 @@
 #include <string>
 
 #include "base/result.hpp"
-#include "cli/platform_options.hpp"
 #include "platform/platform.hpp"
 
-namespace softsnp::cli {
+namespace softsnp::kds {
+
+struct Endpoint {
+  std::string address;
+  u16 port = 0;  // 0: any that is free
+};
 
 class KdsServer {
  public:
@@ -32,4 +36,4 @@ class KdsServer {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace softsnp::cli
+}  // namespace softsnp::kds
