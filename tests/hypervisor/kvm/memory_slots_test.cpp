@@ -196,6 +196,24 @@ TEST(GuestMemfdSlots, BindingFollowsKvmsRules) {
   EXPECT_EQ(f.memory->close_guest_memfd(99).error().number, EBADF);
 }
 
+// A frame that went page by page is no different from a new one.
+TEST(GuestMemfdSlots, AnEmptiedFrameIsLargeAgain) {
+  SlotFixture f(VmType::snp);
+  UserMemoryRegion region = f.region(0, 0, 4 * mib);
+  region.flags = slot_flag::guest_memfd;
+  region.guest_memfd = f.memory->create_guest_memfd(4 * mib).value();
+  ASSERT_EQ(f.set(region), 0);
+  ASSERT_TRUE(f.memory->set_private(GuestPhysical(0), 4 * mib, true).ok());
+  ASSERT_EQ(f.fault(0x3000, SlotFixture::private_access), NpfResolution::mapped_2m);
+  for (u64 gpa = 0; gpa < 2 * mib; gpa += page_size) {
+    ASSERT_TRUE(f.memory->set_private(GuestPhysical(gpa), page_size, false).ok());
+  }
+  EXPECT_TRUE(f.port.rmp.empty());
+  ASSERT_TRUE(f.memory->set_private(GuestPhysical(0), 2 * mib, true).ok());
+  EXPECT_EQ(f.fault(0x3000, SlotFixture::private_access), NpfResolution::mapped_2m);
+  EXPECT_EQ(f.port.entry(f.leaf(0x3000)->page.large_page()).page_size, 1);
+}
+
 TEST(GuestMemfdSlots, PrivateContentsOutliveTheSlotButNotTheFile) {
   SlotFixture f(VmType::snp);
   const u64 free_before = f.host.memory.free_pages();
