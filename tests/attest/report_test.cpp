@@ -248,7 +248,8 @@ TEST(Report, TheRealMilanReport) {
 TEST(Report, TextHasALineForEachField) {
   const auto report = read_report("r", known_report());
   const std::string text = report_text(*report);
-  for (const auto& [field, value] : Json::parse(report_json(*report)).items()) {
+  const Json fields = Json::parse(report_json(*report));
+  for (const auto& [field, value] : fields.items()) {
     EXPECT_NE(('\n' + text).find('\n' + field), std::string::npos) << field;
   }
   EXPECT_NE(text.find("  microcode                 115\n"), std::string::npos) << text;
