@@ -4,6 +4,7 @@
 // policies mean something.
 #include <cstdio>
 #include <ctime>
+#include <exception>
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -173,23 +174,31 @@ Json measure(const char* name, DirectMapPolicy policy, bool coalesce) {
           {"seconds", seconds}};
 }
 
-}  // namespace
-}  // namespace softsnp::bench
-
-int main() {
-  using softsnp::bench::measure;
-  using Policy = softsnp::host::DirectMapPolicy;
+void print_all() {
+  using Policy = host::DirectMapPolicy;
   const std::pair<const char*, Policy> policies[] = {
       {"split-on-assign", Policy::split_on_assign},
       {"split-on-small-assign", Policy::split_on_small_assign},
       {"split-on-fault", Policy::split_on_fault},
       {"unmap-on-assign", Policy::unmap_on_assign}};
-  softsnp::bench::Json out = softsnp::bench::Json::array();
+  Json out = Json::array();
   for (const auto& [name, policy] : policies) {
     for (const bool coalesce : {true, false}) {
       out.push_back(measure(name, policy, coalesce));
     }
   }
   std::printf("%s\n", out.dump(2).c_str());
+}
+
+}  // namespace
+}  // namespace softsnp::bench
+
+int main() {
+  try {
+    softsnp::bench::print_all();
+  } catch (const std::exception& error) {  // the host has no memory left, and the like
+    std::fprintf(stderr, "direct_map: %s\n", error.what());
+    return 1;
+  }
   return 0;
 }

@@ -71,11 +71,9 @@ class Attestation : public testing::Test {
   }
 
   static std::vector<Bytes> chain_of(const std::string& chip) {
-    std::vector<Bytes> chain;
-    for (const char* file : {"/ark.pem", "/ask.pem", "/vcek.pem"}) {
-      chain.push_back(file_bytes(folder + "/" + chip + "-certs" + file));
-    }
-    return chain;
+    const std::string certs = folder + "/" + chip + "-certs/";
+    return {file_bytes(certs + "ark.pem"), file_bytes(certs + "ask.pem"),
+            file_bytes(certs + "vcek.pem")};
   }
   static at::Subject good() {
     return {report, chain_of("chip"), at::exact_policy(at::fields_of(report)), valid_from + a_day};
