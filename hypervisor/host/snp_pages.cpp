@@ -44,8 +44,7 @@ Result<SystemPhysical, Error> SnpPages::destination(GuestPhysical gpa, Asid asid
 Result<SystemPhysical, Error> SnpPages::move(SystemPhysical page, PageSize size,
                                              const Range& target) {
   const snp::RmpUpdate entry = rmp_.read(page);
-  auto fresh =
-      destination(GuestPhysical(entry.gpa), static_cast<Asid>(entry.asid), size, target);
+  auto fresh = destination(GuestPhysical(entry.gpa), static_cast<Asid>(entry.asid), size, target);
   if (!fresh) {
     return fresh;
   }
