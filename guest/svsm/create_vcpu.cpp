@@ -3,6 +3,7 @@
 #include "arch/x86/registers.hpp"
 #include "guest/svsm/permissions.hpp"
 #include "guest/svsm/request.hpp"
+#include "guest/svsm/translations.hpp"
 
 namespace softsnp::svsm {
 namespace {
@@ -47,7 +48,7 @@ ResultCode check_content(Request& request, GuestPhysical vmsa) {
 // Closes the page, looks into it, makes it a VMSA.
 ResultCode convert(Request& request, GuestPhysical vmsa) {
   const RmpAnswer revoked = revoke(request.platform, vmsa, PageSize::size_4k);
-  request.platform.flush_tlbs();
+  flush_translations(request.platform, request.state);
   if (!revoked.succeeded()) {
     return result_of(revoked);
   }

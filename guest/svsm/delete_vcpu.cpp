@@ -1,6 +1,7 @@
 // DELETE_VCPU. SVSM sheet 4.4.
 #include "guest/svsm/permissions.hpp"
 #include "guest/svsm/request.hpp"
+#include "guest/svsm/translations.hpp"
 
 namespace softsnp::svsm {
 namespace {
@@ -33,7 +34,7 @@ ResultCode delete_vcpu(Request& request) {
     request.platform.exchange_runnable(vmsa, true);
     return revoked.eax == eax_in_use ? fail_in_use : result_of(revoked);
   }
-  request.platform.flush_tlbs();
+  flush_translations(request.platform, request.state);
   const RmpAnswer granted = grant(request.platform, vmsa, PageSize::size_4k, state.guest_vmpl);
   GuestVcpu* const vcpu = state.vcpus.find(record->apic_id);
   if (vcpu != nullptr && vcpu->vmsa == vmsa) {

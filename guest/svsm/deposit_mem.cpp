@@ -2,6 +2,7 @@
 #include "arch/svsm/calling_area.hpp"
 #include "guest/svsm/page_list.hpp"
 #include "guest/svsm/permissions.hpp"
+#include "guest/svsm/translations.hpp"
 
 namespace softsnp::svsm {
 namespace {
@@ -26,7 +27,7 @@ ResultCode take(Request& request, PageEntry entry) {
     return checked;
   }
   const RmpAnswer revoked = revoke(request.platform, entry.page(), entry.size());
-  request.platform.flush_tlbs();
+  flush_translations(request.platform, request.state);
   if (!revoked.succeeded()) {
     (void)grant(request.platform, entry.page(), entry.size(), request.state.guest_vmpl);
     return result_of(revoked);

@@ -39,8 +39,8 @@ class Platform {
   // page lies in the guest's RAM.
   virtual RmpAnswer pvalidate(GuestPhysical page, PageSize size, bool validate) = 0;
   virtual RmpAnswer rmpadjust(GuestPhysical page, PageSize size, const Adjustment& adjustment) = 0;
-  // Translations of all vCPUs made before: none is used after.
-  virtual void flush_tlbs() = 0;
+  // Of this processor, the VMPL0 that runs.
+  virtual void flush_tlb() = 0;
 
   // EFER.SVME of a VMSA, in one locked instruction; what it was before.
   virtual bool exchange_runnable(GuestPhysical vmsa, bool runnable) = 0;

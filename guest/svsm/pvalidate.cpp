@@ -1,6 +1,7 @@
 // PVALIDATE. SVSM sheet 4.2.
 #include "guest/svsm/page_list.hpp"
 #include "guest/svsm/permissions.hpp"
+#include "guest/svsm/translations.hpp"
 
 namespace softsnp::svsm {
 namespace {
@@ -35,9 +36,7 @@ ResultCode rescind(Platform& platform, PageEntry entry) {
   if (revoked.outcome != RmpAnswer::Outcome::not_validated && !revoked.succeeded()) {
     return result_of(revoked);
   }
-  const ResultCode result = change(platform, entry);
-  platform.flush_tlbs();
-  return result;
+  return change(platform, entry);
 }
 
 // Zeros before the grant: otherwise the host could put a page of ours under this gPA.
@@ -59,6 +58,21 @@ ResultCode perform(Request& request, PageEntry entry) {
   return entry.validate() ? validate(request, entry) : rescind(request.platform, entry);
 }
 
+ResultCode perform_all(Request& request, PageList& list) {
+  u64 spent = 0;
+  for (; !list.done(); list.advance()) {
+    if (spent >= most_bytes_at_once) {
+      return ResultCode::incomplete;
+    }
+    const PageEntry entry = list.entry();
+    if (const ResultCode result = perform(request, entry); result != ResultCode::success) {
+      return result;
+    }
+    spent += entry.validate() ? bytes(entry.size()) : 0;
+  }
+  return ResultCode::success;
+}
+
 }  // namespace
 
 ResultCode pvalidate(Request& request) {
@@ -66,19 +80,10 @@ ResultCode pvalidate(Request& request) {
   if (const ResultCode copied = list.copy_in(request); copied != ResultCode::success) {
     return copied;
   }
-  u64 spent = 0;
-  while (!list.done()) {
-    if (spent >= most_bytes_at_once) {
-      return list.finish(request, ResultCode::incomplete);
-    }
-    const PageEntry entry = list.entry();
-    if (const ResultCode result = perform(request, entry); result != ResultCode::success) {
-      return list.finish(request, result);
-    }
-    spent += entry.validate() ? bytes(entry.size()) : 0;
-    list.advance();
-  }
-  return list.finish(request, ResultCode::success);
+  const ResultCode result = perform_all(request, list);
+  // Nothing was told yet: one flush is enough for the whole list.
+  flush_translations(request.platform, request.state);
+  return list.finish(request, result);
 }
 
 }  // namespace softsnp::svsm

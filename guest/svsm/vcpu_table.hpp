@@ -27,7 +27,8 @@ struct VmsaRecord {
 class VcpuTable {
  public:
   // APIC ids from 0 up; count is at most max_vcpus.
-  explicit VcpuTable(usize count = 0);
+  constexpr VcpuTable() = default;
+  explicit VcpuTable(usize count);
 
   usize count() const { return count_; }
   GuestVcpu& operator[](usize index) { return vcpus_[index]; }

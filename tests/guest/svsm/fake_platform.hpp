@@ -87,7 +87,7 @@ class FakePlatform final : public Platform {
     });
     return answer;
   }
-  void flush_tlbs() override { reduced = false; }
+  void flush_tlb() override { reduced = false; }
   bool exchange_runnable(GuestPhysical vmsa, bool runnable) override {
     u64 efer = load<u64>(vmsa + 0x0D0);
     const bool before = (efer & 0x1000) != 0;

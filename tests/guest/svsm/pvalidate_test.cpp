@@ -23,6 +23,13 @@ TEST(Pvalidate, Rescinds_and_takes_every_permission) {
   expect_closed(world);
 }
 
+TEST(Pvalidate, Makes_every_vcpu_drop_its_translations) {
+  World world;
+  world.platform.store(World::startup_vmsa + 0x3D8, u64{1});
+  EXPECT_EQ(world.pvalidate_one(rescind(World::free_page)), 0u);
+  EXPECT_EQ(world.platform.load<u64>(World::startup_vmsa + 0x3D8), 0u);
+}
+
 TEST(Pvalidate, Validates_zeroed_and_grants_the_guest_alone) {
   World world;
   ASSERT_EQ(world.pvalidate_one(rescind(World::free_page)), 0u);
