@@ -1,6 +1,7 @@
 // Files to launch plan: the one entrance. Pure; every input is hostile.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,12 @@ struct File {
   std::span<const u8> bytes;
 };
 
+// A Secure VM Service Module between firmware and kernel: it runs at VMPL0 and starts the kernel.
+struct Svsm {
+  File file;
+  unsigned guest_vmpl = 2;
+};
+
 struct Inputs {
   File kernel;
   File initrd;  // empty name: none
@@ -27,7 +34,8 @@ struct Inputs {
   unsigned c_bit = 51;
   // What the CPUID page tells the guest (mode snp); at most 64.
   std::vector<psp::CpuidEntry> cpuid;
-  unsigned vcpu_count = 1;  // announced in the MADT, APIC ids from 0
+  std::optional<Svsm> svsm;  // mode snp
+  unsigned vcpu_count = 1;   // announced in the MADT, APIC ids from 0
   // lazy: mode snp and a bzImage that knows how.
   Acceptance acceptance = Acceptance::eager;
 };
