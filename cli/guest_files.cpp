@@ -5,6 +5,7 @@
 #include "arch/snp/features.hpp"
 #include "cli/file.hpp"
 #include "guest/samples/embedded.hpp"
+#include "guest/vmpl0/embedded.hpp"
 #include "image/memory_map.hpp"
 
 namespace softsnp::cli {
@@ -41,6 +42,9 @@ image::Inputs guest_inputs(const GuestOptions& options, const GuestFiles& files)
   inputs.append = options.append;
   inputs.memory_size = options.memory;
   inputs.acceptance = options.acceptance;
+  if (options.svsm) {
+    inputs.svsm = image::Svsm{{"built-in SVSM", guest::svsm_image()}};
+  }
   inputs.c_bit = snp::c_bit;
   return inputs;
 }
