@@ -65,7 +65,9 @@ struct LaunchPlan {
   std::vector<RamRange> ram;          // ascending
   std::vector<boot::E820Entry> e820;  // ascending
   std::vector<LaunchRegion> regions;  // ascending; together exactly ram, each page once
-  svm::Vmsa entry_state{};            // of vCPU 0; others wait for a start-up request
+  unsigned vcpu_count = 1;            // APIC ids from 0
+  svm::Vmsa entry_state{};            // of vCPU 0
+  svm::Vmsa ap_state{};               // of the others, which wait for a start-up request
   Layout layout;
 };
 
