@@ -38,7 +38,7 @@ struct RunLoop : testing::Test {
   void then_power_off() { then(out(0x600, {0x34})); }
 
   RunOutcome run() {
-    LaunchedVm launched{std::move(*kvm.create_vm({})), &vcpu, {}};
+    LaunchedVm launched{std::move(*kvm.create_vm({})), {&vcpu}, {}};
     vmm = std::make_unique<Vmm>(std::move(launched),
                                 std::vector<image::RamRange>{{GuestPhysical(0), ram_size}}, config);
     return vmm->run(console, signals);
