@@ -78,10 +78,12 @@ Result<void, std::string> Observation::open(const RunOptions& options) {
 void Observation::attach(machine::Machine& machine) {
   moments_.attach(machine);
   if (stats_) {
-    machine.core(0).count_memory_operands();
+    for (unsigned i = 0; i < machine.core_count(); ++i) {
+      machine.core(i).count_memory_operands();
+    }
   }
   explainer_.set_evidence({&moments_, &machine.rmp(), [&machine]() -> const cpu::Denial& {
-                             return machine.core(0).mmu().last_denial();
+                             return machine.core(machine.last_core()).mmu().last_denial();
                            }});
 }
 
@@ -97,17 +99,20 @@ std::string Observation::explanations() const {
 }
 
 observe::Totals Observation::totals(machine::Machine& machine, const HostTimes& times) const {
-  const cpu::Processor& processor = machine.core(0);
-  const cpu::Counters& counters = processor.core().counters;
   observe::Totals totals;
   totals.virtual_time = machine.now();
-  totals.instructions = processor.retired();
-  totals.blocks_built = counters.blocks_built;
-  totals.block_lookups = counters.lookups;
-  totals.memory_operands = counters.memory_operands;
-  totals.tlb_fills = counters.tlb_fills;
-  totals.tlb_flushes = counters.tlb_flushes;
-  totals.code_invalidations = counters.code_invalidations;
+  for (unsigned i = 0; i < machine.core_count(); ++i) {
+    const cpu::Processor& processor = machine.core(i);
+    const cpu::Counters& counters = processor.core().counters;
+    totals.instructions += processor.retired();
+    totals.vcpu_instructions.push_back(processor.retired());
+    totals.blocks_built += counters.blocks_built;
+    totals.block_lookups += counters.lookups;
+    totals.memory_operands += counters.memory_operands;
+    totals.tlb_fills += counters.tlb_fills;
+    totals.tlb_flushes += counters.tlb_flushes;
+    totals.code_invalidations += counters.code_invalidations;
+  }
   totals.form_conversions = machine.dram().conversions();
   totals.seconds_total = times.total.count();
   totals.seconds_launch = times.launch.count();

@@ -51,6 +51,12 @@ std::optional<u32> parse_request_limit(const std::string& text) {
   return fits ? std::optional(static_cast<u32>(*limit)) : std::nullopt;
 }
 
+std::optional<u32> parse_vcpus(const std::string& text) {
+  const auto count = parse_number(text);
+  const bool fits = count && *count != 0 && *count <= maximum_vcpus;
+  return fits ? std::optional(static_cast<u32>(*count)) : std::nullopt;
+}
+
 void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--kernel", options.kernel,
                  "bzImage, ELF64 or Multiboot image; without it the built-in sample guest runs")
@@ -64,6 +70,7 @@ void add_run_options(CLI::App& run, RunOptions& options) {
       "lazy|eager");
   run.add_flag("--svsm", options.svsm,
                "the guest runs at VMPL2 under the built-in SVSM, which is at VMPL0");
+  add(run, "--smp", options.vcpus, parse_vcpus, "vCPUs, default 1", "NUMBER from 1 to 64");
   add(run, "--policy", options.policy, parse_hex,
       "guest policy, default 30000 for snp, 5 for sev-es, 1 for sev", "HEX");
   add(run, "--seed", options.seed, parse_number, "of all keys and random numbers, default 0",

@@ -4,6 +4,8 @@
 #include <cstdlib>
 
 #include "arch/boot/setup_data.hpp"
+#include "arch/x86/registers.hpp"
+#include "guest/boot/sev_es_boot.hpp"
 #include "image/acpi.hpp"
 #include "image/efi_memory_map.hpp"
 #include "image/efi_tables.hpp"
@@ -64,6 +66,8 @@ Assembly::Assembly(const Inputs& inputs, Format format)
   plan_.format = format;
   plan_.acceptance = inputs.acceptance;
   plan_.memory_size = inputs.memory_size;
+  plan_.vcpu_count = inputs.vcpu_count;
+  plan_.ap_state = ap_state(inputs.mode);
   plan_.ram = ram_ranges(inputs.memory_size);
   plan_.e820 = e820_map(inputs.memory_size, inputs.mode, inputs.acceptance);
 }
@@ -81,6 +85,9 @@ Result<Assembly, ImageError> Assembly::begin(const Inputs& inputs, Format format
     if (const auto placed = assembly.place_svsm(); !placed) {
       return pass_on(placed);
     }
+  }
+  if (assembly.has_boot_code()) {
+    assembly.place(low::boot_code, guest::sev_es_boot_code());
   }
   return assembly;
 }
@@ -228,8 +235,14 @@ void Assembly::leave_unaccepted() {
   place(low::efi_tables, {reinterpret_cast<const u8*>(map.data()), map.size() * sizeof map[0]});
 }
 
+bool Assembly::has_boot_code() const {
+  return plan_.mode == Mode::sev_es && plan_.vcpu_count > 1;
+}
+
+// A guest that starts without paging can have no GHCB yet: it names its jump table itself.
 LaunchPlan Assembly::finish(const svm::Vmsa& entry_state) {
-  plan_.entry_state = entry_state;
+  const bool paging = (entry_state.cr0 & x86::cr0::pg) != 0;
+  plan_.entry_state = has_boot_code() && paging ? through_boot_code(entry_state) : entry_state;
   if (svsm_) {
     place(svsm_->launch_pages, as_bytes(svsm_launch_pages(*svsm_, *inputs_, entry_state)));
     plan_.entry_state = svsm_entry_state(*svsm_);

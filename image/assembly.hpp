@@ -45,6 +45,7 @@ class Assembly {
   bool is_of_svsm(GuestPhysical gpa, u64 length) const;
   // RAM below 4 GiB that is not the SVSM's.
   GuestPhysical ram_ceiling() const;
+  bool has_boot_code() const;
 
   const Inputs* inputs_;
   GuestMemory memory_;
