@@ -1,8 +1,7 @@
 // The SVSM's life: take over, give the guest what is its own, then serve it.
-#include "guest/runtime/console.hpp"
 #include "guest/runtime/ghcb_setup.hpp"
 #include "guest/runtime/termination.hpp"
-#include "guest/runtime/vc_handler.hpp"
+#include "guest/vmpl0/console.hpp"
 #include "guest/vmpl0/guarded.hpp"
 #include "guest/vmpl0/processors.hpp"
 #include "guest/vmpl0/program.hpp"
@@ -12,13 +11,13 @@ namespace {
 
 void say_hello(Program& program) {
   guest::GhcbClient client = own_ghcb(program);
-  program.console = &client;
   const State& state = program.state;
-  guest::print("softsnp SVSM: ", u64{state.vcpus.count()}, " vCPU(s), memory ",
-               guest::Hex{state.memory.own.start.value()}, "-",
-               guest::Hex{state.memory.own.start.value() + state.memory.own.bytes},
-               ", guest at VMPL", u64{number(state.guest_vmpl)}, "\n");
-  program.console = nullptr;
+  const Stretch own = state.memory.own;
+  Console console(client);
+  console << "softsnp SVSM: " << state.vcpus.count() << " vCPU(s), memory ";
+  console.hex(own.start.value()) << "-";
+  console.hex(own.start.value() + own.bytes - 1) << ", guest at VMPL";
+  console << u64{number(state.guest_vmpl)} << "\n";
 }
 
 Turn serve_once(Program& program, usize processor) {
@@ -73,15 +72,11 @@ void svsm_processor_start(softsnp::u64 processor) {
   svsm::serve_forever(all, processor);
 }
 
-// Faults on the guest's pages are answers; #VC of our own is the console's.
+// Faults on the guest's pages are answers. Nothing else is expected: no instruction of ours is
+// intercepted.
 void softsnp_guest_exception(softsnp::guest::Frame* frame) {
   using namespace softsnp;
-  svsm::Program& all = svsm::program();
-  if (svsm::end_guarded(*frame)) {
-    return;
-  }
-  const bool vc = frame->vector == 29 && all.console != nullptr;
-  if (!vc || !guest::handle_vc(*all.console, *frame)) {
-    guest::terminate(all.processor, guest::Cause::vc_unsupported);
+  if (!svsm::end_guarded(*frame)) {
+    guest::terminate(svsm::program().processor, guest::Cause::vc_unsupported);
   }
 }

@@ -22,8 +22,6 @@ struct Program {
   State state;
   MessageReporter reporter;
   Lock lock;
-  // To print, once there is a GHCB: null before.
-  guest::GhcbClient* console = nullptr;
 };
 
 Program& program();
