@@ -1,0 +1,90 @@
+#include "guest/svsm_guest/machine_stage.hpp"
+
+#include "arch/ghcb/msr_protocol.hpp"
+#include "arch/svsm/result_code.hpp"
+#include "arch/x86/msr.hpp"
+#include "guest/runtime/svsm_validation.hpp"
+#include "guest/runtime/termination.hpp"
+#include "guest/vmpl0/guarded.hpp"
+
+namespace softsnp::guest {
+namespace {
+
+// The first page is left out: a VMSA must not lie at a 2 MiB boundary.
+struct Pages {
+  alignas(page_size) u8 pages[conformance::place_count + 1][page_size];
+};
+Pages pages;
+
+// RAM that neither the loader nor this guest uses, each launched as one large page.
+constexpr GuestPhysical large_block(0x1000000), small_block(0x1200000);
+
+void* pointer(GuestPhysical at) {
+  return reinterpret_cast<void*>(at.value());
+}
+
+}  // namespace
+
+MachineStage::MachineStage(Environment& environment)
+    : environment_(environment), area_(&environment.svsm.area()) {
+  const SvsmLocation& svsm = environment.location;
+  facts_ = {svsm.base,   svsm.bytes,  svsm.calling_area,
+            large_block, small_block, (svsm.base + svsm.bytes).value()};
+  split_small_block();
+}
+
+// One page there and back: the host has to split the block.
+void MachineStage::split_small_block() {
+  SvsmValidation validation(environment_.svsm);
+  ghcb::PageStateEntry entry[] = {ghcb::PageStateEntry::make(
+      small_block, ghcb::PageOperation::make_private, PageSize::size_4k)};
+  if (!validation.set(entry, false).ok() || !validation.set(entry, true).ok()) {
+    terminate(environment_.processor, Cause::pvalidate_failed);
+  }
+}
+
+GuestPhysical MachineStage::at(conformance::Place place) const {
+  return GuestPhysical(reinterpret_cast<u64>(pages.pages[1 + static_cast<unsigned>(place)]));
+}
+
+void MachineStage::write(GuestPhysical to, const void* from, usize bytes) {
+  __builtin_memcpy(pointer(to), from, bytes);
+}
+void MachineStage::read(GuestPhysical from, void* to, usize bytes) {
+  __builtin_memcpy(to, pointer(from), bytes);
+}
+bool MachineStage::is_validated(GuestPhysical page) {
+  u64 value;
+  return svsm::guarded_copy(&value, pointer(page), sizeof value);
+}
+
+// By hand and not by SvsmClient, which makes no calls that are wrong.
+svsm::Registers MachineStage::call(const svsm::Registers& in, u8 pending) {
+  constexpr u64 run_vmpl0 = encode(ghcb::RunVmplRequest{0});
+  svsm::CallingArea* const before = area_;
+  const u64 msr = environment_.processor.read_msr(x86::msr::ghcb);
+  environment_.processor.write_msr(x86::msr::ghcb, run_vmpl0);
+  __atomic_store_n(&before->call_pending, pending, __ATOMIC_SEQ_CST);
+  const svsm::Registers out = environment_.processor.vmgexit_with(in);
+  answered_pending_ = __atomic_exchange_n(&before->call_pending, u8{0}, __ATOMIC_SEQ_CST);
+  environment_.processor.write_msr(x86::msr::ghcb, msr);
+  const bool remapped =
+      in.rax == number(svsm::CoreCall::remap_ca) && out.rax == number(svsm::ResultCode::success);
+  if (remapped) {
+    area_ = static_cast<svsm::CallingArea*>(pointer(GuestPhysical(in.rcx)));
+  }
+  return out;
+}
+
+void MachineStage::judge(const char* name, bool good, u64 got, u64 expected) {
+  ++judged_;
+  if (good) {
+    return;
+  }
+  ++failed_;
+  environment_.console << "FAILED " << name << ": got ";
+  environment_.console.hex(got) << ", expected ";
+  environment_.console.hex(expected) << "\n";
+}
+
+}  // namespace softsnp::guest
