@@ -37,7 +37,8 @@ image::Inputs guest_inputs(const GuestOptions& options, const GuestFiles& files)
   image::Inputs inputs;
   const bool sample = options.kernel.empty();
   inputs.kernel.name = sample ? "built-in sample guest" : options.kernel;
-  inputs.kernel.bytes = sample ? guest::sample_image() : std::span<const u8>(files.kernel);
+  const auto built_in = options.svsm ? guest::svsm_guest_image() : guest::sample_image();
+  inputs.kernel.bytes = sample ? built_in : std::span<const u8>(files.kernel);
   inputs.initrd = {options.initrd, files.initrd};
   inputs.append = options.append;
   inputs.memory_size = options.memory;

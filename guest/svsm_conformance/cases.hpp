@@ -6,7 +6,6 @@
 
 namespace softsnp::conformance {
 
-// Needs an APIC id 1 that has no vCPU yet; leaves it so.
 void run_all(Stage& stage);
 
 void protocol_cases(Stage& stage);

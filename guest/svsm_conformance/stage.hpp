@@ -19,6 +19,8 @@ struct Facts {
   GuestPhysical calling_area;
   GuestPhysical large_block, small_block;
   u64 ram_end = 0;  // no RAM from here to 3 GiB
+  // APIC id 1 is a vCPU that the guest has not created.
+  bool second_vcpu = true;
 };
 
 class Stage {

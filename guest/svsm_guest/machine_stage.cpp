@@ -5,6 +5,7 @@
 #include "arch/x86/msr.hpp"
 #include "guest/runtime/svsm_validation.hpp"
 #include "guest/runtime/termination.hpp"
+#include "guest/svsm_conformance/expect.hpp"
 #include "guest/vmpl0/guarded.hpp"
 
 namespace softsnp::guest {
@@ -31,6 +32,14 @@ MachineStage::MachineStage(Environment& environment)
   facts_ = {svsm.base,   svsm.bytes,  svsm.calling_area,
             large_block, small_block, (svsm.base + svsm.bytes).value()};
   split_small_block();
+  facts_.second_vcpu = finds_second_vcpu();
+}
+
+bool MachineStage::finds_second_vcpu() {
+  const GuestPhysical vmsa = at(conformance::Place::vmsa);
+  conformance::put_vmsa(*this, vmsa);
+  const bool found = environment_.svsm.create_vcpu(vmsa, at(conformance::Place::area), 1).ok();
+  return found && environment_.svsm.delete_vcpu(vmsa).ok();
 }
 
 // One page there and back: the host has to split the block.

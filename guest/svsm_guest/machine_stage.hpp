@@ -24,6 +24,7 @@ class MachineStage final : public conformance::Stage {
 
  private:
   void split_small_block();
+  bool finds_second_vcpu();
 
   Environment& environment_;
   conformance::Facts facts_;

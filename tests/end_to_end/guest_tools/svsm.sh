@@ -22,10 +22,8 @@ svsm_tsm() {
 svsm_tsm services
 svsm_tsm again
 svsm_tsm vtpm c476f1eb-0123-45a5-9641-b4e7dde5bfe3
-report=/sys/kernel/config/tsm/report/own
-mkdir "$report"
-echo 2 > "$report/privlevel"
-tsm_in "$report" "$nonce"
+privlevel=2
+tsm own "$nonce"
 # For the levels above its own the guest has no key.
 $req vmpl0 report a7 0 0 1
 $req vmpl1 report a7 1 0 1
