@@ -244,7 +244,8 @@ LaunchPlan Assembly::finish(const svm::Vmsa& entry_state) {
   const bool paging = (entry_state.cr0 & x86::cr0::pg) != 0;
   plan_.entry_state = has_boot_code() && paging ? through_boot_code(entry_state) : entry_state;
   if (svsm_) {
-    place(svsm_->launch_pages, as_bytes(svsm_launch_pages(*svsm_, *inputs_, entry_state)));
+    place(svsm_->launch_pages,
+          as_bytes(svsm_launch_pages(*svsm_, *inputs_, plan_.unaccepted, entry_state)));
     plan_.entry_state = svsm_entry_state(*svsm_);
   }
   plan_.regions = without(memory_.regions(Contents::filled_in), plan_.unaccepted);

@@ -34,7 +34,7 @@ struct Inputs {
   unsigned c_bit = 51;
   // What the CPUID page tells the guest (mode snp); at most 64.
   std::vector<psp::CpuidEntry> cpuid;
-  unsigned vcpu_count = 1;   // announced in the MADT, APIC ids from 0
+  unsigned vcpu_count = 1;  // announced in the MADT, APIC ids from 0
   // lazy: mode snp and a bzImage that knows how.
   Acceptance acceptance = Acceptance::eager;
   std::optional<Svsm> svsm = {};  // mode snp

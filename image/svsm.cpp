@@ -118,6 +118,7 @@ std::vector<u8> svsm_page_tables(const SvsmPlacement& at, const Inputs& inputs) 
 }
 
 boot::SvsmLaunchPages svsm_launch_pages(const SvsmPlacement& at, const Inputs& inputs,
+                                        const std::vector<RamRange>& unaccepted,
                                         const svm::Vmsa& guest) {
   boot::SvsmLaunchPages pages{};
   boot::SvsmLaunch& launch = pages.launch;
@@ -130,6 +131,9 @@ boot::SvsmLaunchPages svsm_launch_pages(const SvsmPlacement& at, const Inputs& i
   launch.c_bit = inputs.c_bit;
   for (const RamRange& range : ram_ranges(inputs.memory_size)) {
     launch.ram[launch.ram_count++] = {range.start.value(), range.length};
+  }
+  for (const RamRange& range : unaccepted) {
+    launch.unaccepted[launch.unaccepted_count++] = {range.start.value(), range.length};
   }
   pages.guest = guest;
   return pages;

@@ -28,7 +28,9 @@ Result<SvsmPlacement, ImageError> svsm_placement(const Inputs& inputs);
 // One mapping of guest memory to itself, in blocks of 1 GiB but around the SVSM, and the SVSM's own
 // at its address; all private.
 std::vector<u8> svsm_page_tables(const SvsmPlacement& at, const Inputs& inputs);
+// unaccepted: at most boot::SvsmLaunch::max_unaccepted.
 boot::SvsmLaunchPages svsm_launch_pages(const SvsmPlacement& at, const Inputs& inputs,
+                                        const std::vector<RamRange>& unaccepted,
                                         const svm::Vmsa& guest);
 svm::Vmsa svsm_entry_state(const SvsmPlacement& at);
 

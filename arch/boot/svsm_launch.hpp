@@ -19,6 +19,7 @@ struct SvsmRange {
 struct SvsmLaunch {
   static constexpr u64 magic_value = 0x004D535653504E53;  // "SNPSVSM"
   static constexpr u32 max_ram = 8;
+  static constexpr u32 max_unaccepted = 64;
   u64 magic;
   u32 vcpu_count;  // APIC ids from 0
   u32 guest_vmpl;
@@ -28,6 +29,10 @@ struct SvsmLaunch {
   u32 c_bit;
   u32 ram_count;
   SvsmRange ram[max_ram];
+  // RAM that the launch has not validated: the guest asks for it, piece by piece. Ascending.
+  u32 unaccepted_count;
+  u32 reserved;
+  SvsmRange unaccepted[max_unaccepted];
 };
 
 // At a page boundary in the SVSM's memory; RDI at entry has its gPA, which is mapped one to one.

@@ -18,7 +18,7 @@ GuestVcpu* VcpuTable::find(u64 apic_id) {
 }
 
 bool VcpuTable::is_vmsa(const Stretch& range) const {
-  for (const VmsaRecord& record : records_) {
+  for (const VmsaRecord& record : *this) {
     if (record.page != GuestPhysical(0) && range.overlaps(page_at(record.page))) {
       return true;
     }
@@ -37,18 +37,19 @@ bool VcpuTable::is_calling_area(const Stretch& range, const GuestVcpu* except) c
 }
 
 VmsaRecord* VcpuTable::record_of(GuestPhysical vmsa) {
-  for (VmsaRecord& record : records_) {
-    if (record.page == vmsa && vmsa != GuestPhysical(0)) {
-      return &record;
+  for (usize i = 0; i < taken_; ++i) {
+    if (records_[i].page == vmsa && vmsa != GuestPhysical(0)) {
+      return &records_[i];
     }
   }
   return nullptr;
 }
 
 VmsaRecord* VcpuTable::free_record() {
-  for (VmsaRecord& record : records_) {
-    if (record.page == GuestPhysical(0)) {
-      return &record;
+  for (usize i = 0; i < max_records; ++i) {
+    if (records_[i].page == GuestPhysical(0)) {
+      taken_ = taken_ > i ? taken_ : i + 1;
+      return &records_[i];
     }
   }
   return nullptr;

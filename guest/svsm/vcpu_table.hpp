@@ -39,10 +39,11 @@ class VcpuTable {
   // Of any vCPU but except.
   bool is_calling_area(const Stretch& range, const GuestVcpu* except = nullptr) const;
 
+  // All that were ever taken, free ones among them.
   const VmsaRecord* begin() const { return records_; }
-  const VmsaRecord* end() const { return records_ + max_records; }
+  const VmsaRecord* end() const { return records_ + taken_; }
   VmsaRecord* record_of(GuestPhysical vmsa);
-  // Null: no room.
+  // For the caller to fill. Null: no room.
   VmsaRecord* free_record();
 
  private:
@@ -51,6 +52,7 @@ class VcpuTable {
   GuestVcpu vcpus_[max_vcpus];
   usize count_ = 0;
   VmsaRecord records_[max_records];
+  usize taken_ = 0;
 };
 
 }  // namespace softsnp::svsm

@@ -28,25 +28,54 @@ u64 hand_over_at(Program& program, GuestPhysical at, u64 left) {
   return page_size;
 }
 
-void hand_over(Program& program, GuestPhysical start, u64 bytes) {
-  for (u64 done = 0; done < bytes;) {
-    done += hand_over_at(program, start + done, bytes - done);
+void hand_over(Program& program, GuestPhysical start, GuestPhysical end) {
+  for (GuestPhysical at = start; at < end;) {
+    at = at + hand_over_at(program, at, end - at);
+  }
+}
+
+// All of the range but what lies in holes, which are ascending.
+void hand_over_around(Program& program, const Stretch& range, const Stretch* holes, u32 count) {
+  GuestPhysical at = range.start;
+  for (u32 i = 0; i < count; ++i) {
+    if (range.overlaps(holes[i])) {
+      hand_over(program, at, holes[i].start);
+      at = holes[i].start + holes[i].bytes;
+    }
+  }
+  hand_over(program, at, range.start + range.bytes);
+}
+
+// What the guest does not get: our memory, and what it will ask for.
+struct Holes {
+  Stretch at[boot::SvsmLaunch::max_unaccepted + 1];
+  u32 count = 0;
+};
+
+void collect(Holes& holes, const boot::SvsmLaunch& launch) {
+  const Stretch own{GuestPhysical(launch.own.start), launch.own.bytes};
+  bool own_is_in = false;
+  for (u32 i = 0; i < launch.unaccepted_count; ++i) {
+    const Stretch next{GuestPhysical(launch.unaccepted[i].start), launch.unaccepted[i].bytes};
+    if (!own_is_in && own.start < next.start) {
+      holes.at[holes.count++] = own;
+      own_is_in = true;
+    }
+    holes.at[holes.count++] = next;
+  }
+  if (!own_is_in) {
+    holes.at[holes.count++] = own;
   }
 }
 
 }  // namespace
 
 void hand_over_memory(Program& program, const boot::SvsmLaunch& launch) {
-  const Stretch own = program.state.memory.own;
+  Holes holes;
+  collect(holes, launch);
   for (u32 i = 0; i < launch.ram_count; ++i) {
-    const Stretch ram{GuestPhysical(launch.ram[i].start), launch.ram[i].bytes};
-    if (!ram.contains(own)) {
-      hand_over(program, ram.start, ram.bytes);
-      continue;
-    }
-    const u64 below = own.start - ram.start;
-    hand_over(program, ram.start, below);
-    hand_over(program, own.start + own.bytes, ram.bytes - below - own.bytes);
+    hand_over_around(program, {GuestPhysical(launch.ram[i].start), launch.ram[i].bytes}, holes.at,
+                     holes.count);
   }
 }
 

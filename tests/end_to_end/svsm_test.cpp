@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <openssl/sha.h>
 
+#include <cstring>
 #include <fstream>
 
 #include "arch/psp/guest_message.hpp"
