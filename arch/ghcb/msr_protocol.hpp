@@ -124,6 +124,9 @@ constexpr u64 encode(const PageStateChangeRequest& r) {
   return u64{r.operation} << 52 | (r.page.value() & mask_bits(51, 12)) |
          number(MsrCode::page_state_change);
 }
+constexpr u64 encode(const RunVmplRequest& r) {
+  return u64{r.vmpl} << 32 | number(MsrCode::run_vmpl);
+}
 constexpr u64 encode(const FeaturesRequest&) {
   return number(MsrCode::features);
 }
@@ -153,6 +156,9 @@ constexpr u64 page_state_change_response(u32 error) {
 inline constexpr u32 page_state_change_failed = 0x80000000;
 constexpr u64 features_response(u64 features) {
   return features << 12 | number(MsrCode::features_response);
+}
+constexpr u64 run_vmpl_response(u32 error) {
+  return u64{error} << 32 | number(MsrCode::run_vmpl_response);
 }
 constexpr u64 ap_reset_hold_response(u64 woken) {
   return woken << 12 | number(MsrCode::ap_reset_hold_response);
