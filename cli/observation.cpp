@@ -6,9 +6,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "cli/file.hpp"
 #include "image/memory_map.hpp"
 #include "machine/cpu/processor.hpp"
 #include "machine/memory/dram/dram.hpp"
+#include "observe/conversion_text.hpp"
 
 namespace softsnp::cli {
 namespace {
@@ -53,7 +55,34 @@ Observation::Observation() {
   fan_out_.add(explainer_);
 }
 
+Result<void, std::string> Observation::read_symbols(const std::string& name) {
+  constexpr u64 limit = u64{1} << 30;
+  const auto bytes = read_file(name, limit);
+  if (!bytes) {
+    return Failure{bytes.error()};
+  }
+  symbols_.add_elf(*bytes);
+  if (symbols_.empty()) {
+    symbols_.add_map(*bytes);
+  }
+  if (symbols_.empty()) {
+    return Failure{name +
+                   ": no symbols: expected an ELF file with a symbol table or lines "
+                   "\"ADDRESS TYPE NAME\""};
+  }
+  return {};
+}
+
 Result<void, std::string> Observation::open(const RunOptions& options) {
+  if (!options.symbols.empty()) {
+    if (auto read = read_symbols(options.symbols); !read) {
+      return read;
+    }
+  }
+  wanted_ = options.conversions;
+  if (wanted_.any()) {
+    fan_out_.add(recorder_.emplace(moments_));
+  }
   trace_name_ = options.trace;
   stats_name_ = options.stats;
   guest_pages_ = options.mode == image::Mode::snp ? ram_pages(options.memory) : 0;
@@ -82,9 +111,40 @@ void Observation::attach(machine::Machine& machine) {
       machine.core(i).count_memory_operands();
     }
   }
+  if (recorder_) {
+    attach_recorder(machine);
+  }
   explainer_.set_evidence({&moments_, &machine.rmp(), [&machine]() -> const cpu::Denial& {
                              return machine.core(machine.last_core()).mmu().last_denial();
                            }});
+}
+
+void Observation::attach_recorder(machine::Machine& machine) {
+  for (unsigned i = 0; i < machine.core_count(); ++i) {
+    machine.core(i).mmu().set_store_listener(&*recorder_);
+  }
+  recorder_->set_window({[&machine](GuestVirtual address) {
+                           cpu::Processor& processor = machine.core(machine.last_core());
+                           return observe::find_guest_leaf(machine.dram(), processor.mmu().guest(),
+                                                           processor.core().state.cr3, address);
+                         },
+                         [&machine](SystemPhysical page) {
+                           for (unsigned i = 0; i < machine.core_count(); ++i) {
+                             machine.core(i).mmu().watch_stores(page);
+                           }
+                         }});
+}
+
+std::string Observation::conversions() const {
+  if (!recorder_) {
+    return {};
+  }
+  std::string text = wanted_.list ? observe::conversion_list(recorder_->conversions()) : "";
+  for (const auto& choice : wanted_.chosen) {
+    text += observe::conversion_text(recorder_->conversions(), choice.to_private, choice.number,
+                                     symbols_);
+  }
+  return text;
 }
 
 std::string Observation::explanations() const {

@@ -82,6 +82,12 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--trace", options.trace, "writes one JSON object a line for each event")
       ->type_name("FILE");
   run.add_option("--stats", options.stats, "writes counters at the end")->type_name("FILE");
+  run.add_option("--symbols", options.symbols,
+                 "names for the guest's addresses: an ELF file, System.map or /proc/kallsyms")
+      ->type_name("FILE");
+  add(run, "--conversions", options.conversions, parse_conversions,
+      "prints at the end how pages went from private to shared and back, step by step",
+      conversion_syntax);
   add(run, "--product", options.product, parse_product,
       "the processor, default the platform's or genoa", "milan|genoa|turin");
   add_platform_options(run, options);

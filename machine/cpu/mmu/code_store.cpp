@@ -5,8 +5,13 @@ namespace softsnp::cpu {
 using memory::Change;
 
 void CodeStore::watch(SystemPhysical page, bool on) {
-  dram_.set_watched(page, on);
+  dram_.set_watched(page, on || with_watched_stores_.contains(page.page()));
   dram_.log().append(page.page(), on ? Change::code_begins : Change::code_ends);
+}
+
+void CodeStore::watch_stores(SystemPhysical page) {
+  with_watched_stores_.insert(page.page());
+  watch(page, true);
 }
 
 void CodeStore::catch_up(Core& core) {
