@@ -84,10 +84,14 @@ TEST(SnpOnMachine, TheVmsaMayMoveWhileItsVcpuWaits) {
                       {{vmsa_at, bytes_of(other_state(0))}, {other_code_at, ap.bytes}},
                       {{ghcb_page_at, creation({1, 0, 0, ApRequest::create})}});
   ASSERT_TRUE(std::holds_alternative<InterruptedExit>(t.vm->run(t.vm->now() + 500'000).exit));
-  const auto moved = t.vm->migrate_private(GuestPhysical(vmsa_at), page_size, 1);
-  const auto back = t.vm->migrate_private(GuestPhysical(vmsa_at), page_size, 0);
-  ASSERT_TRUE(moved.ok() && back.ok());
-  EXPECT_EQ(moved->moved + back->moved, 1u + (moved->moved != 0 ? 1u : 0u));
+  // To the other node, whichever it is on.
+  u64 moved = 0;
+  for (unsigned node = 0; node < 2 && moved == 0; ++node) {
+    const auto report = t.vm->migrate_private(GuestPhysical(vmsa_at), page_size, node);
+    ASSERT_TRUE(report.ok()) << report.error().what;
+    moved = report->moved;
+  }
+  EXPECT_EQ(moved, 1u);
   expect_termination(t.vm->run(t.vm->now() + 10'000'000), 2);
 }
 
