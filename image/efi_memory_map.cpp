@@ -36,6 +36,10 @@ Stretch whole_pages(GuestPhysical start, u64 length, MemoryType type) {
 // What lies over it hides what lies under it.
 std::vector<Stretch> layers(const LaunchPlan& plan) {
   std::vector<Stretch> result;
+  // The ROM area is RAM that e820 does not mention.
+  for (const RamRange& range : plan.ram) {
+    result.push_back({range.start.value(), range.end().value(), MemoryType::reserved});
+  }
   for (const boot::E820Entry& entry : plan.e820) {
     result.push_back({entry.base, entry.base + entry.size, type_of(entry.type)});
   }

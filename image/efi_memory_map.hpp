@@ -8,7 +8,7 @@
 
 namespace softsnp::image {
 
-// Ascending, disjoint, neighbours of one type merged; covers what the plan's e820 map covers.
+// Ascending, disjoint, neighbours of one type merged; covers the plan's RAM.
 // Virtual addresses are physical ones.
 std::vector<boot::efi::MemoryDescriptor> efi_memory_map(const LaunchPlan& plan);
 
