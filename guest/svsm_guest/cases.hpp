@@ -2,13 +2,13 @@
 #pragma once
 
 #include "base/view.hpp"
-#include "guest/svsm_guest/environment.hpp"
+#include "guest/runtime/small_guest.hpp"
 
 namespace softsnp::guest {
 
 struct SvsmCase {
   const char* name;
-  void (*run)(Environment& environment);
+  void (*run)(SmallGuest& guest);
 };
 
 namespace svsm_rounds {

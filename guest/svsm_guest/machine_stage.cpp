@@ -3,8 +3,6 @@
 #include "arch/ghcb/msr_protocol.hpp"
 #include "arch/svsm/result_code.hpp"
 #include "arch/x86/msr.hpp"
-#include "guest/runtime/svsm_validation.hpp"
-#include "guest/runtime/termination.hpp"
 #include "guest/svsm_conformance/expect.hpp"
 #include "guest/vmpl0/guarded.hpp"
 
@@ -26,9 +24,8 @@ void* pointer(GuestPhysical at) {
 
 }  // namespace
 
-MachineStage::MachineStage(Environment& environment)
-    : environment_(environment), area_(&environment.svsm.area()) {
-  const SvsmLocation& svsm = environment.location;
+MachineStage::MachineStage(SmallGuest& guest) : guest_(guest), area_(&guest.svsm().area()) {
+  const SvsmLocation svsm = guest.must(find_svsm(*guest.must(guest.boot().secrets())));
   facts_ = {svsm.base,   svsm.bytes,  svsm.calling_area,
             large_block, small_block, (svsm.base + svsm.bytes).value()};
   split_small_block();
@@ -38,17 +35,16 @@ MachineStage::MachineStage(Environment& environment)
 bool MachineStage::finds_second_vcpu() {
   const GuestPhysical vmsa = at(conformance::Place::vmsa);
   conformance::put_vmsa(*this, vmsa);
-  const bool found = environment_.svsm.create_vcpu(vmsa, at(conformance::Place::area), 1).ok();
-  return found && environment_.svsm.delete_vcpu(vmsa).ok();
+  const bool found = guest_.svsm().create_vcpu(vmsa, at(conformance::Place::area), 1).ok();
+  return found && guest_.svsm().delete_vcpu(vmsa).ok();
 }
 
 // One page there and back: the host has to split the block.
 void MachineStage::split_small_block() {
-  SvsmValidation validation(environment_.svsm);
   ghcb::PageStateEntry entry[] = {ghcb::PageStateEntry::make(
       small_block, ghcb::PageOperation::make_private, PageSize::size_4k)};
-  if (!validation.set(entry, false).ok() || !validation.set(entry, true).ok()) {
-    terminate(environment_.processor, Cause::pvalidate_failed);
+  if (!guest_.validation().set(entry, false).ok() || !guest_.validation().set(entry, true).ok()) {
+    guest_.end(Cause::pvalidate_failed);
   }
 }
 
@@ -71,12 +67,12 @@ bool MachineStage::is_validated(GuestPhysical page) {
 svsm::Registers MachineStage::call(const svsm::Registers& in, u8 pending) {
   constexpr u64 run_vmpl0 = encode(ghcb::RunVmplRequest{0});
   svsm::CallingArea* const before = area_;
-  const u64 msr = environment_.processor.read_msr(x86::msr::ghcb);
-  environment_.processor.write_msr(x86::msr::ghcb, run_vmpl0);
+  const u64 msr = guest_.processor().read_msr(x86::msr::ghcb);
+  guest_.processor().write_msr(x86::msr::ghcb, run_vmpl0);
   __atomic_store_n(&before->call_pending, pending, __ATOMIC_SEQ_CST);
-  const svsm::Registers out = environment_.processor.vmgexit_with(in);
+  const svsm::Registers out = guest_.processor().vmgexit_with(in);
   answered_pending_ = __atomic_exchange_n(&before->call_pending, u8{0}, __ATOMIC_SEQ_CST);
-  environment_.processor.write_msr(x86::msr::ghcb, msr);
+  guest_.processor().write_msr(x86::msr::ghcb, msr);
   const bool remapped =
       in.rax == number(svsm::CoreCall::remap_ca) && out.rax == number(svsm::ResultCode::success);
   if (remapped) {
@@ -91,9 +87,7 @@ void MachineStage::judge(const char* name, bool good, u64 got, u64 expected) {
     return;
   }
   ++failed_;
-  environment_.console << "FAILED " << name << ": got ";
-  environment_.console.hex(got) << ", expected ";
-  environment_.console.hex(expected) << "\n";
+  print("FAILED ", name, ": got ", Hex{got}, ", expected ", Hex{expected}, "\n");
 }
 
 }  // namespace softsnp::guest

@@ -1,14 +1,14 @@
 // The conformance cases' stage in the machine.
 #pragma once
 
+#include "guest/runtime/small_guest.hpp"
 #include "guest/svsm_conformance/stage.hpp"
-#include "guest/svsm_guest/environment.hpp"
 
 namespace softsnp::guest {
 
 class MachineStage final : public conformance::Stage {
  public:
-  explicit MachineStage(Environment& environment);
+  explicit MachineStage(SmallGuest& guest);
 
   const conformance::Facts& facts() const override { return facts_; }
   GuestPhysical at(conformance::Place place) const override;
@@ -26,7 +26,7 @@ class MachineStage final : public conformance::Stage {
   void split_small_block();
   bool finds_second_vcpu();
 
-  Environment& environment_;
+  SmallGuest& guest_;
   conformance::Facts facts_;
   svsm::CallingArea* area_;  // this vCPU's, wherever REMAP_CA has put it
   u8 answered_pending_ = 0;

@@ -35,17 +35,3 @@ u64 stack_top(usize processor) {
 }
 
 }  // namespace softsnp::svsm
-
-// The compiler calls these whatever the flags say.
-extern "C" {
-void* memset(void* to, int value, softsnp::usize size) {
-  void* at = to;
-  asm volatile("rep stosb" : "+D"(at), "+c"(size) : "a"(value) : "memory");
-  return to;
-}
-void* memcpy(void* to, const void* from, softsnp::usize size) {
-  void* at = to;
-  asm volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(size) : : "memory");
-  return to;
-}
-}
