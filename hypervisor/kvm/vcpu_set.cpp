@@ -29,6 +29,15 @@ VcpuImpl* VcpuSet::find(u32 apic_id) const {
   return nullptr;
 }
 
+bool VcpuSet::others_can_run(usize but) const {
+  for (const auto& vcpu : vcpus_) {
+    if (vcpu->index() != but && vcpu->poll()) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool VcpuSet::is_for(const ApicMessage& message, const VcpuImpl* from, const VcpuImpl& to) const {
   if (!to.lapic().is_enabled()) {
     return false;

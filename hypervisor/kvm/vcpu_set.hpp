@@ -24,6 +24,9 @@ class VcpuSet {
   // Null: nobody has that APIC id. KVM: kvm_get_vcpu_by_id().
   VcpuImpl* find(u32 apic_id) const;
 
+  // One of them but that has something to do now.
+  bool others_can_run(usize but) const;
+
   // from: null for a device. True if a vCPU other than the sender took it.
   bool send(const ApicMessage& message, const VcpuImpl* from);
 
