@@ -28,7 +28,7 @@ class VcpuSet {
   bool others_can_run(usize but) const;
 
   // from: null for a device. True if a vCPU other than the sender took it.
-  bool send(const ApicMessage& message, const VcpuImpl* from);
+  bool send(ApicMessage message, const VcpuImpl* from);
 
   auto begin() const { return vcpus_.begin(); }
   auto end() const { return vcpus_.end(); }

@@ -68,6 +68,8 @@ TEST(SnpOnMachine, AnApStartsFromAGuestPage) {
                       {{vmsa_at, bytes_of(other_state(0))}, {other_code_at, ap.bytes}},
                       {{ghcb_page_at, creation({1, 0, 0, ApRequest::create})}}, 2);
   expect_termination(t.vm->run(t.vm->now() + 10'000'000), 1);
+  t.vm.reset();
+  EXPECT_TRUE(t.kvm->leaked_pages().empty()) << "the guest's VMSA page comes back too";
 }
 
 TEST(SnpOnMachine, TheVmsaMayMoveWhileItsVcpuWaits) {
