@@ -247,6 +247,7 @@ TEST(LazyPlan, EveryNeededRangeStaysInTheLaunch) {
   const auto left =
       unaccepted_blocks(regions, {{block(3) + 4096, 4096}, {block(5), 4 * mib + 1}, {block(1), 0}});
   std::vector<Piece> pieces;
+  pieces.reserve(left.size());
   for (const RamRange& range : left) {
     pieces.push_back({range.start.value() / (2 * mib), range.end().value() / (2 * mib)});
   }
