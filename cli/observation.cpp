@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "cli/file.hpp"
+#include "image/memory_map.hpp"
 #include "machine/cpu/processor.hpp"
 #include "machine/memory/dram/dram.hpp"
 #include "observe/conversion_text.hpp"
@@ -28,6 +29,14 @@ u64 resident_bytes() {
   const int read = std::fscanf(file, "%lu %lu", &total, &resident);
   std::fclose(file);
   return read == 2 ? resident * static_cast<u64>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+u64 ram_pages(u64 memory) {
+  u64 pages = 0;
+  for (const image::RamRange& range : image::ram_ranges(memory)) {
+    pages += range.length / page_size;
+  }
+  return pages;
 }
 
 }  // namespace
@@ -76,6 +85,7 @@ Result<void, std::string> Observation::open(const RunOptions& options) {
   }
   trace_name_ = options.trace;
   stats_name_ = options.stats;
+  guest_pages_ = options.mode == image::Mode::snp ? ram_pages(options.memory) : 0;
   if (!trace_name_.empty()) {
     trace_.reset(std::fopen(trace_name_.c_str(), "we"));
     if (!trace_) {
@@ -170,6 +180,7 @@ observe::Totals Observation::totals(machine::Machine& machine, const HostTimes& 
   totals.seconds_processor = times.port.processor.count();
   totals.seconds_firmware = times.port.firmware.count();
   totals.resident_bytes = resident_bytes();
+  totals.guest_pages = guest_pages_;
   return totals;
 }
 

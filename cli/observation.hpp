@@ -70,6 +70,7 @@ class Observation {
   LaunchWatch launch_watch_;
   observe::Explainer explainer_{symbols_};
   std::string trace_name_, stats_name_;
+  u64 guest_pages_ = 0;  // that have a validated state
   File trace_, stats_;
   std::optional<observe::Tracer> tracer_;
   observe::Statistics statistics_;

@@ -66,6 +66,9 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   add(run, "-m,--memory", options.memory, parse_size, "guest memory, default 512M",
       "SIZE such as 512M or 4G");
   add(run, "--smp", options.vcpus, parse_vcpus, "vCPUs, default 1", "NUMBER from 1 to 64");
+  add(run, "--accept", options.acceptance, parse_acceptance,
+      "who validates memory: the launch all of it, or the kernel what it uses; default eager",
+      "lazy|eager");
   add(run, "--policy", options.policy, parse_hex,
       "guest policy, default 30000 for snp, 5 for sev-es, 1 for sev", "HEX");
   add(run, "--seed", options.seed, parse_number, "of all keys and random numbers, default 0",
@@ -174,6 +177,14 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
   }
   if (const auto problem = complete(run_options, run_options.mode == image::Mode::snp)) {
     return usage_error(*problem, run);
+  }
+  if (run_options.acceptance == image::Acceptance::lazy) {
+    if (run_options.mode != image::Mode::snp) {
+      return usage_error("--accept lazy needs --mode snp", run);
+    }
+    if (run_options.kernel.empty()) {
+      return usage_error("--accept lazy needs --kernel", run);
+    }
   }
   if (run_options.kernel.empty() && !run_options.initrd.empty()) {
     return usage_error("--initrd needs --kernel", run);

@@ -28,6 +28,8 @@ struct Inputs {
   // What the CPUID page tells the guest (mode snp); at most 64.
   std::vector<psp::CpuidEntry> cpuid;
   unsigned vcpu_count = 1;  // announced in the MADT, APIC ids from 0
+  // lazy: mode snp and a bzImage that knows how.
+  Acceptance acceptance = Acceptance::eager;
 };
 
 // bzImage (64-bit entry), ELF64 (64-bit entry) or Multiboot 1 (32-bit entry), told apart by

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "arch/ghcb/termination.hpp"
+
 namespace softsnp::vmm {
 namespace {
 
@@ -33,7 +35,10 @@ constexpr Reason reasons[] = {
 };
 
 const char* set_name(u64 set) {
-  return set == 0 ? "GHCB specification" : set == 1 ? "Linux" : "unknown set";
+  return set == 0                         ? "GHCB specification"
+         : set == 1                       ? "Linux"
+         : set == ghcb::guest_runtime_set ? "softsnp guest runtime"
+                                          : "unknown set";
 }
 
 const char* reason_name(u64 set, u64 code) {
@@ -42,7 +47,8 @@ const char* reason_name(u64 set, u64 code) {
       return reason.name;
     }
   }
-  return "unknown reason";
+  return set == ghcb::guest_runtime_set ? ghcb::name(ghcb::TerminationReason{set, code})
+                                        : "unknown reason";
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "arch/x86/msr.hpp"
 #include "base/types.hpp"
+#include "guest/runtime/processor.hpp"
 
 namespace softsnp::guest {
 
@@ -16,6 +17,11 @@ inline void wrmsr(u32 number, u64 value) {
                :
                : "c"(number), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32))
                : "memory");
+}
+inline u64 read_cr2() {
+  u64 value;
+  asm volatile("mov %%cr2, %0" : "=r"(value));
+  return value;
 }
 inline u64 read_cr3() {
   u64 value;
@@ -63,10 +69,6 @@ inline void vmgexit() {
   asm volatile("rep; vmmcall" : : : "memory");
 }
 
-struct RmpOutcome {
-  u32 result;      // EAX
-  bool unchanged;  // CF of PVALIDATE
-};
 // Hardware sheet 4.6: F2 0F 01 FF.
 inline RmpOutcome pvalidate(const volatile void* at, bool large, bool validate) {
   u32 result;

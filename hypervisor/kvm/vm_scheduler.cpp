@@ -77,7 +77,9 @@ VmExit VmScheduler::run(u64 deadline_tsc) {
       return {&vcpu, *std::move(result.exit)};
     }
     if (result.end == TurnEnd::sent_ipi) {
-      turn_end_ = std::min(turn_end_, vm_.port().tsc() + instructions_after_ipi);
+      const u64 now = vm_.port().tsc();
+      const u64 soon = now + instructions_after_ipi;
+      turn_end_ = turn_end_ > now ? std::min(turn_end_, soon) : soon;
     } else {
       end_turn();
     }

@@ -68,6 +68,7 @@ void Mmu::fill(Core& core, u64 linear, bool readable, bool writable, const Trans
   entry.write_tag = writable ? page : ~u64{0};
   entry.addend = reinterpret_cast<u64>(host) - page;
   entry.frame = t.spa.page_number() | (t.global ? global_flag : 0);
+  dram_.note_pointer(t.spa);
   ++core.counters.tlb_fills;
 }
 
@@ -188,6 +189,7 @@ const u8* Mmu::fetch(Core& core, u64 linear, SystemPhysical& at) {
     // has no encryption.
     const u8* host = dram_.frame(t.spa.page(), t.key);
     catch_up(core);
+    dram_.note_pointer(t.spa);
     entry = {page, core.context, t.spa.page(), host, t.global};
   }
   fetched_global_ = entry.global;
