@@ -69,6 +69,8 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   add(run, "--accept", options.acceptance, parse_acceptance,
       "who validates memory: the launch all of it, or the kernel what it uses; default eager",
       "lazy|eager");
+  run.add_flag("--svsm", options.svsm,
+               "the guest runs at VMPL2 under the built-in SVSM, which is at VMPL0");
   add(run, "--policy", options.policy, parse_hex,
       "guest policy, default 30000 for snp, 5 for sev-es, 1 for sev", "HEX");
   add(run, "--seed", options.seed, parse_number, "of all keys and random numbers, default 0",
@@ -185,6 +187,9 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
     if (run_options.kernel.empty()) {
       return usage_error("--accept lazy needs --kernel", run);
     }
+  }
+  if (run_options.svsm && run_options.mode != image::Mode::snp) {
+    return usage_error("--svsm needs --mode snp", run);
   }
   if (run_options.kernel.empty() && !run_options.initrd.empty()) {
     return usage_error("--initrd needs --kernel", run);

@@ -1,6 +1,7 @@
 // Files to launch plan: the one entrance. Pure; every input is hostile.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,12 @@ struct File {
   std::span<const u8> bytes;
 };
 
+// A Secure VM Service Module between firmware and kernel: it runs at VMPL0 and starts the kernel.
+struct Svsm {
+  File file;
+  unsigned guest_vmpl = 2;
+};
+
 struct Inputs {
   File kernel;
   File initrd;  // empty name: none
@@ -30,6 +37,7 @@ struct Inputs {
   unsigned vcpu_count = 1;  // announced in the MADT, APIC ids from 0
   // lazy: mode snp and a bzImage that knows how.
   Acceptance acceptance = Acceptance::eager;
+  std::optional<Svsm> svsm = {};  // mode snp
 };
 
 // bzImage (64-bit entry), ELF64 (64-bit entry) or Multiboot 1 (32-bit entry), told apart by

@@ -58,6 +58,7 @@ struct Layout {
   GuestPhysical initrd;
   u64 initrd_size = 0;
   GuestPhysical rsdp;
+  RamRange svsm;
 };
 
 struct LaunchPlan {

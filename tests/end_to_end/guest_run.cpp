@@ -159,6 +159,9 @@ vmm::RunOutcome GuestRun::perform() {
     inputs.c_bit = vmm::c_bit(supported);
     inputs.cpuid = vmm::cpuid_page_entries(supported);
   }
+  if (options_.svsm) {
+    inputs.svsm = image::Svsm{{"built-in SVSM", guest::svsm_image()}};
+  }
   const auto plan = image::build(inputs);
   if (!plan) {
     return vmm::outcome(vmm::OutcomeKind::bad_input, plan.error().text);
