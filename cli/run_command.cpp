@@ -32,6 +32,7 @@ Failure<RunOutcome> bad_input(std::string text) {
 image::Inputs plan_inputs(const RunOptions& options, const GuestFiles& files, const kvm::Kvm& kvm) {
   image::Inputs inputs = guest_inputs(options, files);
   inputs.mode = options.mode;
+  inputs.injection = options.injection;
   if (options.mode == image::Mode::snp) {
     const auto supported = kvm.supported_cpuid(kvm::VmType::snp);
     inputs.c_bit = vmm::c_bit(supported);

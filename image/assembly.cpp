@@ -13,6 +13,24 @@
 namespace softsnp::image {
 namespace {
 
+// What no hypervisor should start (GHCB sheet 4.3).
+Result<void, ImageError> check_injection(const Inputs& inputs, Format format) {
+  using snp::InjectionMode;
+  if (inputs.injection == InjectionMode::normal) {
+    return {};
+  }
+  if (inputs.mode != Mode::snp) {
+    return fail("injection", "",
+                "restricted and alternate injection are for SEV-SNP guests (mode snp)");
+  }
+  if (inputs.injection == InjectionMode::alternate && format == Format::bzimage) {
+    return fail(inputs.kernel.name, "injection",
+                "alternate injection needs an SVSM at VMPL0 to hand the interrupts on; a kernel "
+                "started there is none");
+  }
+  return {};
+}
+
 Result<void, ImageError> check(const Inputs& inputs) {
   const u64 size = inputs.memory_size;
   if (size < minimum_memory || size > maximum_memory || !is_aligned(size, page_size)) {
@@ -53,6 +71,7 @@ Assembly::Assembly(const Inputs& inputs, Format format)
     : inputs_(&inputs), memory_(ram_ranges(inputs.memory_size)) {
   plan_.mode = inputs.mode;
   plan_.format = format;
+  plan_.injection = inputs.injection;
   plan_.memory_size = inputs.memory_size;
   plan_.ram = ram_ranges(inputs.memory_size);
   plan_.e820 = e820_map(inputs.memory_size, inputs.mode);
@@ -60,6 +79,9 @@ Assembly::Assembly(const Inputs& inputs, Format format)
 
 Result<Assembly, ImageError> Assembly::begin(const Inputs& inputs, Format format) {
   if (const auto checked = check(inputs); !checked) {
+    return pass_on(checked);
+  }
+  if (const auto checked = check_injection(inputs, format); !checked) {
     return pass_on(checked);
   }
   Assembly assembly(inputs, format);
@@ -168,6 +190,9 @@ Result<void, ImageError> Assembly::place_initrd(u64 highest) {
 
 LaunchPlan Assembly::finish(const svm::Vmsa& entry_state) {
   plan_.entry_state = entry_state;
+  if (plan_.mode == Mode::snp) {
+    plan_.entry_state.sev_features = snp::launch_features(plan_.injection);
+  }
   plan_.regions = memory_.regions();
   return std::move(plan_);
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arch/psp/cpuid_page.hpp"
+#include "arch/snp/features.hpp"
 #include "base/result.hpp"
 #include "image/error.hpp"
 #include "image/launch_plan.hpp"
@@ -27,6 +28,7 @@ struct Inputs {
   unsigned c_bit = 51;
   // What the CPUID page tells the guest (mode snp); at most 64.
   std::vector<psp::CpuidEntry> cpuid;
+  snp::InjectionMode injection = snp::InjectionMode::normal;  // mode snp
   unsigned vcpu_count = 1;  // announced in the MADT, APIC ids from 0
 };
 

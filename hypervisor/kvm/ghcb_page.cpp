@@ -144,6 +144,9 @@ VcpuImpl::Exit VcpuImpl::dispatch_event() {
     case Event::hv_timer:
     case Event::apic_id_list:
     case Event::run_vmpl:
+    case Event::configure_injection:
+    case Event::disable_alternate_injection:
+    case Event::specific_eoi:
       break;
   }
   respond_malformed(Malformed::invalid_event);

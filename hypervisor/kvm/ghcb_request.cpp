@@ -119,6 +119,9 @@ std::optional<Malformed> check_request(const GhcbRequest& request, GuestKind gue
     case Event::hv_timer:
     case Event::apic_id_list:
     case Event::run_vmpl:
+    case Event::configure_injection:
+    case Event::disable_alternate_injection:
+    case Event::specific_eoi:
     default:
       return Malformed::invalid_event;
   }

@@ -38,6 +38,8 @@ struct VmContext {
   u64 ap_jump_table = 0;
   bool certificate_exits = false;
   RequestLimiter request_limiter{};
+  u64 vmsa_features = 0;             // of VMPL0, beside SNPActive
+  bool alternate_injection = false;  // offered to the VMPLs below it
 
   bool is_snp() const { return type == VmType::snp; }
   bool is_sev() const { return type == VmType::sev || type == VmType::sev_es; }
