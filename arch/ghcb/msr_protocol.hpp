@@ -124,6 +124,9 @@ constexpr u64 encode(const PageStateChangeRequest& r) {
   return u64{r.operation} << 52 | (r.page.value() & mask_bits(51, 12)) |
          number(MsrCode::page_state_change);
 }
+constexpr u64 encode(const RunVmplRequest& r) {
+  return u64{r.vmpl} << 32 | number(MsrCode::run_vmpl);
+}
 constexpr u64 encode(const FeaturesRequest&) {
   return number(MsrCode::features);
 }

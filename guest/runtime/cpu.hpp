@@ -3,6 +3,7 @@
 
 #include "arch/x86/msr.hpp"
 #include "base/types.hpp"
+#include "guest/runtime/processor.hpp"
 
 namespace softsnp::guest {
 
@@ -63,10 +64,6 @@ inline void vmgexit() {
   asm volatile("rep; vmmcall" : : : "memory");
 }
 
-struct RmpOutcome {
-  u32 result;      // EAX
-  bool unchanged;  // CF of PVALIDATE
-};
 // Hardware sheet 4.6: F2 0F 01 FF.
 inline RmpOutcome pvalidate(const volatile void* at, bool large, bool validate) {
   u32 result;

@@ -1,28 +1,35 @@
-// Exceptions inside the guest: an IDT of its own, and probes that survive a fault.
+// Exceptions inside the guest: descriptor tables in the user's memory, entry stubs that save the
+// registers. Whoever links this file defines softsnp_guest_exception.
 #pragma once
 
 #include "base/types.hpp"
 
 namespace softsnp::guest {
 
+// As the stubs push it.
 struct Frame {
   u64 rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15;
   u64 vector, error;
   u64 rip, cs, rflags, rsp, ss;
 };
 
-// GDT, IDT; once at start.
-void install_exceptions();
-
-struct ProbeResult {
-  bool faulted = false;
-  u64 vector = 0;
-  u64 error = 0;
-  u64 address = 0;  // CR2
-  u64 value = 0;    // what a read saw
+// One vCPU's, or one for all.
+struct ExceptionTables {
+  struct Gate {
+    u16 offset_low, selector;
+    u8 ist, type;
+    u16 offset_middle;
+    u32 offset_high, reserved;
+  };
+  static constexpr u16 code_selector = 8, data_selector = 16;
+  u64 gdt[3];
+  Gate idt[32];
 };
-// One 8-byte access that may fault.
-ProbeResult probe_read(const volatile void* at);
-ProbeResult probe_write(volatile void* at, u64 value);
+
+// Loads GDT and IDT, and the segment registers from them.
+void install_exceptions(ExceptionTables& tables);
 
 }  // namespace softsnp::guest
+
+// Called with the saved registers, which are restored from the frame on return.
+extern "C" void softsnp_guest_exception(softsnp::guest::Frame* frame);

@@ -1,162 +1,126 @@
 #include "guest/runtime/ghcb_client.hpp"
 
-#include "arch/ghcb/msr_protocol.hpp"
-#include "arch/svm/exit_code.hpp"
-#include "guest/runtime/cpu.hpp"
-#include "guest/runtime/page_tables.hpp"
+#include "arch/ghcb/response.hpp"
+#include "arch/svm/vmcb.hpp"
+#include "arch/x86/msr.hpp"
 
 namespace softsnp::guest {
 namespace {
 
-GhcbClient client;
+namespace field = ghcb::field;
 
-u64 address(const void* at) {
-  return reinterpret_cast<u64>(at);
+// GHCB sheet 1.6: #UD and #GP and nothing else, as exceptions, marked valid.
+Handled<u64> requested_exception(u64 info2) {
+  namespace event = svm::event;
+  const auto vector = static_cast<x86::Vector>(info2 & event::vector);
+  const auto type = static_cast<event::Type>((info2 & event::type) >> 8);
+  if ((info2 & event::valid) == 0 || type != event::Type::exception ||
+      (vector != x86::Vector::gp && vector != x86::Vector::ud)) {
+    return trouble(Cause::inadmissible_exception);
+  }
+  // #UD has no error code; #GP has one always, 0 if the hypervisor named none.
+  const bool has_error = vector == x86::Vector::gp;
+  const bool named = (info2 & event::error_valid) != 0;
+  return trouble(Exception{static_cast<u8>(vector), has_error,
+                           has_error && named ? static_cast<u32>(info2 >> 32) : 0});
 }
 
 }  // namespace
 
-GhcbClient& ghcb() {
-  return client;
-}
-
-u64 msr_protocol(u64 request) {
-  wrmsr(x86::msr::ghcb, request);
-  vmgexit();
-  return rdmsr(x86::msr::ghcb);
-}
-
-u32 GhcbClient::start(ghcb::Ghcb* page) {
-  const u64 info = msr_protocol(encode(ghcb::SevInformationRequest{}));
-  if (get_bits(info, 11, 0) != 1 || get_bits(info, 47, 32) > 2 || get_bits(info, 63, 48) < 2) {
-    return 1;
-  }
-  features_ = msr_protocol(encode(ghcb::FeaturesRequest{})) >> 12;
-  if (!has_bit(features_, 0)) {
-    return 2;
-  }
-  // Rescind, tell the host, then drop the C-bit (linux-boot sheet 2.3 "set_memory order").
-  if (pvalidate(page, false, false).result != 0) {
-    return 3;
-  }
-  if (change_page_state_by_msr(address(page), ghcb::PageOperation::make_shared) != 0) {
-    return 4;
-  }
-  set_encrypted(page, false);
-  const u64 request = encode(ghcb::RegisterGhcbRequest{GuestPhysical(address(page))});
-  if (msr_protocol(request) != (request & ~u64{0xFFF}) + 0x13) {
-    return 5;
-  }
-  adopt(page, 2);
-  return 0;
-}
-
-u32 GhcbClient::start_without_snp(ghcb::Ghcb* page) {
-  const u64 info = msr_protocol(encode(ghcb::SevInformationRequest{}));
-  if (get_bits(info, 11, 0) != 1 || get_bits(info, 47, 32) > 1 || get_bits(info, 63, 48) < 1) {
-    return 1;
-  }
-  set_encrypted(page, false);
-  adopt(page, 1);
-  return 0;
-}
-
-void GhcbClient::adopt(ghcb::Ghcb* page, u16 version) {
-  for (u8& byte : page->raw) {
-    byte = 0;
-  }
-  page->protocol_version = version;
-  page_ = page;
-}
+GhcbClient::GhcbClient(Processor& processor, ghcb::Ghcb& page, GuestPhysical at, u16 version,
+                       ghcb::Ghcb* backup)
+    : processor_(processor), page_(page), at_(at), version_(version), backup_(backup) {}
 
 void GhcbClient::begin() {
-  page_->valid_bitmap = {};
+  page_.valid_bitmap = {};
+  page_.protocol_version = version_;
+  page_.usage = ghcb::usage_standard;
 }
 
 // Stores a quadword field and sets its valid bit.
 void GhcbClient::set(unsigned offset, u64 value) {
-  __builtin_memcpy(page_->raw + offset, &value, sizeof value);
-  ghcb::ValidBitmap valid = page_->valid_bitmap;
+  __builtin_memcpy(page_.raw + offset, &value, sizeof value);
+  ghcb::ValidBitmap valid = page_.valid_bitmap;
   valid.set(offset);
-  page_->valid_bitmap = valid;
+  page_.valid_bitmap = valid;
+}
+
+void GhcbClient::set_cpl(u8 cpl) {
+  page_.cpl = cpl;
+  ghcb::ValidBitmap valid = page_.valid_bitmap;
+  valid.set(field::cpl);
+  page_.valid_bitmap = valid;
+}
+
+void GhcbClient::use_buffer() {
+  set(field::sw_scratch, at_.value() + ghcb::shared_buffer_offset);
+}
+
+void GhcbClient::set_buffer(const void* from, usize size) {
+  __builtin_memcpy(page_.raw + ghcb::shared_buffer_offset, from, size);
+  use_buffer();
+}
+
+void GhcbClient::read_buffer(void* to, usize size) const {
+  __builtin_memcpy(to, page_.raw + ghcb::shared_buffer_offset, size);
+}
+
+bool GhcbClient::valid(unsigned offset) const {
+  const u8 byte = read_once<u8>(page_.raw + field::valid_bitmap + offset / 64);
+  return has_bit(byte, offset / 8 % 8);
 }
 
 Reply GhcbClient::exit(u64 code, u64 info1, u64 info2) {
-  set(ghcb::field::sw_exitcode, code);
-  set(ghcb::field::sw_exitinfo1, info1);
-  set(ghcb::field::sw_exitinfo2, info2);
-  wrmsr(x86::msr::ghcb, address(page_));
-  vmgexit();
-  return {page_->sw_exitinfo1, page_->sw_exitinfo2};
+  set(field::sw_exitcode, code);
+  set(field::sw_exitinfo1, info1);
+  set(field::sw_exitinfo2, info2);
+  processor_.write_msr(x86::msr::ghcb, at_.value());
+  processor_.vmgexit();
+  return {read_once<u64>(page_.raw + field::sw_exitinfo1),
+          read_once<u64>(page_.raw + field::sw_exitinfo2)};
 }
 
-bool GhcbClient::port_io(u16 port, unsigned size, bool in, u64& value) {
-  begin();
-  set(ghcb::field::rax, value);
-  const u64 info = u64{port} << svm::ioio::port_shift | u64{size} << 4 | svm::ioio::addr64 |
-                   (in ? svm::ioio::in : 0);
-  const Reply reply = exit(number(svm::ExitCode::ioio), info, 0);
-  if (reply.info1 != 0) {
-    return false;
+Handled<u64> GhcbClient::call(u64 code, u64 info1, u64 info2) {
+  const Reply reply = exit(code, info1, info2);
+  if (!valid(field::sw_exitinfo1) || !valid(field::sw_exitinfo2)) {
+    return trouble(Cause::answer_incomplete);
   }
-  value = page_->rax;
-  return true;
-}
-
-bool GhcbClient::cpuid(u32 leaf, u32 subleaf, u64 regs[4]) {
-  begin();
-  set(ghcb::field::rax, leaf);
-  set(ghcb::field::rcx, subleaf);
-  set(ghcb::field::xcr0, 1);
-  if (exit(number(svm::ExitCode::cpuid), 0, 0).info1 != 0) {
-    return false;
+  switch (static_cast<ghcb::Response>(reply.info1)) {
+    case ghcb::Response::no_action:
+      return reply.info2;
+    case ghcb::Response::raise_exception:
+      return requested_exception(reply.info2);
+    default:
+      return trouble(Cause::host_error);
   }
-  regs[0] = page_->rax;
-  regs[1] = page_->rbx;
-  regs[2] = page_->rcx;
-  regs[3] = page_->rdx;
-  return true;
 }
 
-bool GhcbClient::msr(u32 number_, bool write, u64& value) {
-  begin();
-  set(ghcb::field::rcx, number_);
-  if (write) {
-    set(ghcb::field::rax, static_cast<u32>(value));
-    set(ghcb::field::rdx, value >> 32);
+Handled<u64> GhcbClient::answer(unsigned offset) const {
+  if (!valid(offset)) {
+    return trouble(Cause::answer_incomplete);
   }
-  if (exit(number(svm::ExitCode::msr), write ? 1 : 0, 0).info1 != 0) {
-    return false;
+  return read_once<u64>(page_.raw + offset);
+}
+
+GhcbUse::GhcbUse(GhcbClient& client) : client_(client), off_(client.processor_) {
+  ok_ = client.depth_ == 0 || (client.depth_ == 1 && client.backup_ != nullptr);
+  if (ok_ && client.depth_ == 1) {
+    *client.backup_ = client.page_;
   }
-  if (!write) {
-    value = page_->rdx << 32 | static_cast<u32>(page_->rax);
+  client.depth_ += ok_ ? 1 : 0;
+}
+
+GhcbUse::~GhcbUse() {
+  if (!ok_) {
+    return;
   }
-  return true;
-}
-
-u64 GhcbClient::change_page_state(u64 gpa, bool large, ghcb::PageOperation operation) {
-  begin();
-  const ghcb::PageStateHeader header{0, 0, 0};
-  const auto entry = ghcb::PageStateEntry::make(GuestPhysical(gpa), operation,
-                                                large ? PageSize::size_2m : PageSize::size_4k);
-  u8* buffer = page_->raw + ghcb::shared_buffer_offset;
-  __builtin_memcpy(buffer, &header, sizeof header);
-  __builtin_memcpy(buffer + sizeof header, &entry, sizeof entry);
-  set(ghcb::field::sw_scratch, address(page_) + ghcb::shared_buffer_offset);
-  const Reply reply = exit(ghcb::number(ghcb::Event::page_state_change), 0, 0);
-  return reply.info1 != 0 ? reply.info1 : reply.info2;
-}
-
-u32 GhcbClient::change_page_state_by_msr(u64 gpa, ghcb::PageOperation operation) {
-  const u64 reply = msr_protocol(
-      encode(ghcb::PageStateChangeRequest{GuestPhysical(gpa), static_cast<u8>(operation)}));
-  return reply == ghcb::page_state_change_response(0) ? 0 : 1 | static_cast<u32>(reply >> 32);
-}
-
-void GhcbClient::terminate(u8 reason_set, u8 reason_code) {
-  wrmsr(x86::msr::ghcb, encode(ghcb::TerminationRequest{reason_set, reason_code}));
-  vmgexit();
-  halt_forever();
+  --client_.depth_;
+  if (client_.depth_ == 1) {
+    client_.page_ = *client_.backup_;
+    return;
+  }
+  client_.page_.sw_exitcode = 0;
+  client_.page_.valid_bitmap = {};
 }
 
 }  // namespace softsnp::guest

@@ -1,51 +1,75 @@
-// The guest's side of the GHCB: negotiation, registration, requests. GHCB sheet 1-4.
+// Requests through the GHCB page. GHCB sheet 1, 3. One client a vCPU; a second one may start within
+// a request (an exception's handler), then the page is saved and restored around it.
 #pragma once
 
 #include "arch/ghcb/events.hpp"
 #include "arch/ghcb/ghcb.hpp"
-#include "arch/ghcb/page_state_change.hpp"
+#include "guest/runtime/cause.hpp"
+#include "guest/runtime/processor.hpp"
 
 namespace softsnp::guest {
 
+// SW_EXITINFO1 and 2 after an exit, unchecked.
 struct Reply {
   u64 info1 = 0, info2 = 0;
 };
 
 class GhcbClient {
  public:
-  // The guest is SEV-ES or SNP.
-  bool active() const { return page_ != nullptr; }
-  // Version and feature negotiation, then page becomes shared and is registered. 0, or the
-  // termination code (set 1) that a kernel would use.
-  u32 start(ghcb::Ghcb* page);
-  // SEV-ES: version 1 is enough, there are no features, and page needs no registration.
-  u32 start_without_snp(ghcb::Ghcb* page);
-  u64 hypervisor_features() const { return features_; }
+  // page is shared and, under SNP, registered (ghcb_setup.hpp). Without a backup page a request
+  // within a request is refused.
+  GhcbClient(Processor& processor, ghcb::Ghcb& page, GuestPhysical at, u16 version,
+             ghcb::Ghcb* backup = nullptr);
 
-  // Clears the valid bitmap; then the request's fields are set; then exit().
+  Processor& processor() { return processor_; }
+  ghcb::Ghcb& page() { return page_; }
+  GuestPhysical address() const { return at_; }
+  u16 version() const { return version_; }
+
+  // Clears the valid bitmap; then the request's fields are set; then exit() or call().
   void begin();
   void set(unsigned offset, u64 value);
-  // One page-based exit of the request begun.
+  void set_cpl(u8 cpl);  // the one field of one byte
+  // Fills the shared buffer and points SW_SCRATCH at it. Requires size <= shared_buffer_bytes.
+  void set_buffer(const void* from, usize size);
+  void use_buffer();
+  void read_buffer(void* to, usize size) const;
+
+  // One exit of the request begun: the hypervisor's words as they are.
   Reply exit(u64 code, u64 info1, u64 info2);
-  bool port_io(u16 port, unsigned size, bool in, u64& value);
-  bool cpuid(u32 leaf, u32 subleaf, u64 regs[4]);
-  bool msr(u32 number, bool write, u64& value);
-  // Page state change of one entry by the page protocol; EXITINFO2 of the answer (0 = done).
-  u64 change_page_state(u64 gpa, bool large, ghcb::PageOperation operation);
-  // The same by the MSR protocol; 0 = done.
-  u32 change_page_state_by_msr(u64 gpa, ghcb::PageOperation operation);
-  [[noreturn]] void terminate(u8 reason_set, u8 reason_code);
-  ghcb::Ghcb& page() { return *page_; }
+  // One exit; SW_EXITINFO2 if the hypervisor did what it was asked for.
+  Handled<u64> call(u64 code, u64 info1, u64 info2);
+  // A register that the hypervisor must have answered with.
+  Handled<u64> answer(unsigned offset) const;
 
  private:
-  void adopt(ghcb::Ghcb* page, u16 version);
+  friend class GhcbUse;
+  bool valid(unsigned offset) const;
 
-  ghcb::Ghcb* page_ = nullptr;
-  u64 features_ = 0;
+  Processor& processor_;
+  ghcb::Ghcb& page_;
+  GuestPhysical at_;
+  u16 version_;
+  ghcb::Ghcb* backup_;
+  u8 depth_ = 0;
 };
 
-GhcbClient& ghcb();
-// One request by the MSR protocol: the value written, the value read back.
-u64 msr_protocol(u64 request);
+// Around one request or several of one kind. What is left in the page afterwards cannot be sent
+// again by anybody who can execute VMGEXIT (user code can).
+class GhcbUse {
+ public:
+  explicit GhcbUse(GhcbClient& client);
+  ~GhcbUse();
+  GhcbUse(const GhcbUse&) = delete;
+  GhcbUse& operator=(const GhcbUse&) = delete;
+
+  // False: the page is in use and its backup too. Nothing may be asked.
+  bool ok() const { return ok_; }
+
+ private:
+  GhcbClient& client_;
+  InterruptsOff off_;
+  bool ok_;
+};
 
 }  // namespace softsnp::guest

@@ -35,13 +35,61 @@ PortInstruction decode_port(const Frame& frame) {
   return out;
 }
 
-bool handle_port(Frame& frame) {
+namespace field = ghcb::field;
+
+bool port_io(GhcbClient& client, u16 port, unsigned size, bool in, u64& value) {
+  const GhcbUse use(client);
+  client.begin();
+  client.set(field::rax, value);
+  const u64 info = u64{port} << svm::ioio::port_shift | u64{size} << 4 | svm::ioio::addr64 |
+                   (in ? svm::ioio::in : 0);
+  if (!use.ok() || !client.call(number(svm::ExitCode::ioio), info, 0)) {
+    return false;
+  }
+  value = client.page().rax;
+  return true;
+}
+
+bool cpuid(GhcbClient& client, u32 leaf, u32 subleaf, u64 regs[4]) {
+  const GhcbUse use(client);
+  client.begin();
+  client.set(field::rax, leaf);
+  client.set(field::rcx, subleaf);
+  client.set(field::xcr0, 1);
+  if (!use.ok() || !client.call(number(svm::ExitCode::cpuid), 0, 0)) {
+    return false;
+  }
+  regs[0] = client.page().rax;
+  regs[1] = client.page().rbx;
+  regs[2] = client.page().rcx;
+  regs[3] = client.page().rdx;
+  return true;
+}
+
+bool msr(GhcbClient& client, u32 number_, bool write, u64& value) {
+  const GhcbUse use(client);
+  client.begin();
+  client.set(field::rcx, number_);
+  if (write) {
+    client.set(field::rax, static_cast<u32>(value));
+    client.set(field::rdx, value >> 32);
+  }
+  if (!use.ok() || !client.call(number(svm::ExitCode::msr), write ? 1 : 0, 0)) {
+    return false;
+  }
+  if (!write) {
+    value = client.page().rdx << 32 | static_cast<u32>(client.page().rax);
+  }
+  return true;
+}
+
+bool handle_port(GhcbClient& client, Frame& frame) {
   const PortInstruction io = decode_port(frame);
   if (!io.valid) {
     return false;
   }
   u64 value = frame.rax;
-  if (!ghcb().port_io(io.port, io.size, io.in, value)) {
+  if (!port_io(client, io.port, io.size, io.in, value)) {
     return false;
   }
   if (io.in) {
@@ -52,13 +100,13 @@ bool handle_port(Frame& frame) {
   return true;
 }
 
-bool handle_cpuid(Frame& frame) {
+bool handle_cpuid(GhcbClient& client, Frame& frame) {
   const auto* code = reinterpret_cast<const u8*>(frame.rip);
   if (code[0] != 0x0F || code[1] != 0xA2) {
     return false;
   }
   u64 regs[4];
-  if (!ghcb().cpuid(static_cast<u32>(frame.rax), static_cast<u32>(frame.rcx), regs)) {
+  if (!cpuid(client, static_cast<u32>(frame.rax), static_cast<u32>(frame.rcx), regs)) {
     return false;
   }
   frame.rax = regs[0];
@@ -69,14 +117,14 @@ bool handle_cpuid(Frame& frame) {
   return true;
 }
 
-bool handle_msr(Frame& frame) {
+bool handle_msr(GhcbClient& client, Frame& frame) {
   const auto* code = reinterpret_cast<const u8*>(frame.rip);
   if (code[0] != 0x0F || (code[1] != 0x30 && code[1] != 0x32)) {
     return false;
   }
   const bool write = code[1] == 0x30;
   u64 value = (frame.rdx << 32) | static_cast<u32>(frame.rax);
-  if (!ghcb().msr(static_cast<u32>(frame.rcx), write, value)) {
+  if (!msr(client, static_cast<u32>(frame.rcx), write, value)) {
     return false;
   }
   if (!write) {
@@ -89,14 +137,14 @@ bool handle_msr(Frame& frame) {
 
 }  // namespace
 
-bool handle_vc(Frame& frame) {
+bool handle_vc(GhcbClient& client, Frame& frame) {
   switch (static_cast<svm::ExitCode>(frame.error)) {
     case svm::ExitCode::ioio:
-      return handle_port(frame);
+      return handle_port(client, frame);
     case svm::ExitCode::cpuid:
-      return handle_cpuid(frame);
+      return handle_cpuid(client, frame);
     case svm::ExitCode::msr:
-      return handle_msr(frame);
+      return handle_msr(client, frame);
     default:
       return false;
   }

@@ -3,10 +3,11 @@
 #pragma once
 
 #include "guest/runtime/exceptions.hpp"
+#include "guest/runtime/ghcb_client.hpp"
 
 namespace softsnp::guest {
 
 // True if the event was handled and RIP advanced. The opcode at RIP must match the error code.
-bool handle_vc(Frame& frame);
+bool handle_vc(GhcbClient& client, Frame& frame);
 
 }  // namespace softsnp::guest

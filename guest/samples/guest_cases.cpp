@@ -4,9 +4,10 @@
 #include "arch/snp/rmp.hpp"
 #include "guest/runtime/console.hpp"
 #include "guest/runtime/cpu.hpp"
-#include "guest/runtime/exceptions.hpp"
-#include "guest/runtime/ghcb_client.hpp"
-#include "guest/runtime/page_tables.hpp"
+#include "guest/runtime/msr_protocol.hpp"
+#include "guest/runtime/termination.hpp"
+#include "guest/samples/guest_probe.hpp"
+#include "guest/samples/guest_state.hpp"
 
 extern "C" const char guest_image_end[];  // sample.ld
 
@@ -38,13 +39,13 @@ void report(const char* what, RmpOutcome outcome) {
 
 void make_shared(volatile void* page) {
   pvalidate(page, false, false);
-  ghcb().change_page_state(at(page), false, PageOperation::make_shared);
+  change_page_state(at(page), false, PageOperation::make_shared);
   set_encrypted(page, false);
 }
 
 void make_private(volatile void* page) {
   set_encrypted(page, true);
-  ghcb().change_page_state(at(page), false, PageOperation::make_private);
+  change_page_state(at(page), false, PageOperation::make_private);
   pvalidate(page, false, true);
 }
 
@@ -86,7 +87,7 @@ void case_rmpadjust() {
 void case_private_without_validate() {
   make_shared(area[0]);
   set_encrypted(area[0], true);
-  ghcb().change_page_state(at(area[0]), false, PageOperation::make_private);
+  change_page_state(at(area[0]), false, PageOperation::make_private);
   report("read before PVALIDATE", probe_read(area[0]));
 }
 
@@ -105,7 +106,7 @@ void case_ghcb_unregistered() {
 }
 
 void case_terminate() {
-  ghcb().terminate(1, 2);
+  terminate(processor(), ghcb::TerminationReason{1, 2});
 }
 
 void case_bad_requests() {
@@ -119,14 +120,14 @@ void case_bad_requests() {
   ghcb().set(ghcb::field::sw_scratch, 0x1000);
   reply = ghcb().exit(0x80000010, 0, 0);
   print("  scratch outside the GHCB: info1 ", reply.info1, " info2 ", reply.info2, "\n");
-  ghcb().page().usage = 7;
   ghcb().begin();
+  ghcb().page().usage = 7;
   reply = ghcb().exit(0x72, 0, 0);
   ghcb().page().usage = 0;  // printing needs the GHCB
   print("  unknown usage: info1 ", reply.info1, " info2 ", reply.info2, "\n");
-  print("  unknown MSR code: ", Hex{msr_protocol(0xABC)}, "\n");
-  print("  misaligned PSC: ",
-        Hex{ghcb().change_page_state(0x201000, true, PageOperation::make_shared)}, "\n");
+  print("  unknown MSR code: ", Hex{MsrProtocol(processor()).ask(0xABC)}, "\n");
+  print("  misaligned PSC: ", Hex{change_page_state(0x201000, true, PageOperation::make_shared)},
+        "\n");
 }
 
 void case_triple_fault() {
@@ -203,8 +204,8 @@ void case_secret() {
 void case_page_state_rate() {
   for (unsigned i = 0; i < rounds::page_state; ++i) {
     pvalidate(area[0], false, false);
-    ghcb().change_page_state(at(area[0]), false, PageOperation::make_shared);
-    ghcb().change_page_state(at(area[0]), false, PageOperation::make_private);
+    change_page_state(at(area[0]), false, PageOperation::make_shared);
+    change_page_state(at(area[0]), false, PageOperation::make_private);
     pvalidate(area[0], false, true);
   }
 }
@@ -212,15 +213,15 @@ void case_page_state_rate() {
 void case_page_state_rate_2m() {
   for (unsigned i = 0; i < rounds::page_state_2m; ++i) {
     pvalidate(large_area, true, false);
-    ghcb().change_page_state(at(large_area), true, PageOperation::make_shared);
-    ghcb().change_page_state(at(large_area), true, PageOperation::make_private);
+    change_page_state(at(large_area), true, PageOperation::make_shared);
+    change_page_state(at(large_area), true, PageOperation::make_private);
     pvalidate(large_area, true, true);
   }
 }
 
 void case_vmgexit_rate() {
   for (unsigned i = 0; i < rounds::vmgexit; ++i) {
-    msr_protocol(encode(ghcb::FeaturesRequest{}));
+    MsrProtocol(processor()).ask(encode(ghcb::FeaturesRequest{}));
   }
 }
 
@@ -323,7 +324,7 @@ void demonstrate(bool snp) {
     print("not an SNP guest: nothing to convert\n");
     return;
   }
-  print("hypervisor features ", Hex{ghcb().hypervisor_features()}, "\n");
+  print("hypervisor features ", Hex{hypervisor_features()}, "\n");
   print("4 KiB page, private to shared and back:\n");
   area[0][0] = 0xC0FFEE;
   make_shared(area[0]);
@@ -335,12 +336,12 @@ void demonstrate(bool snp) {
   print("2 MiB page, private to shared and back:\n");
   report("PVALIDATE 2M rescind", pvalidate(large_area, true, false));
   print("  page state change: ",
-        Hex{ghcb().change_page_state(at(large_area), true, PageOperation::make_shared)}, "\n");
+        Hex{change_page_state(at(large_area), true, PageOperation::make_shared)}, "\n");
   set_encrypted_2m(large_area, false);
   report("read as shared", probe_read(large_area));
   set_encrypted_2m(large_area, true);
   print("  page state change: ",
-        Hex{ghcb().change_page_state(at(large_area), true, PageOperation::make_private)}, "\n");
+        Hex{change_page_state(at(large_area), true, PageOperation::make_private)}, "\n");
   report("PVALIDATE 2M", pvalidate(large_area, true, true));
   print("what must not work:\n");
   case_not_validated();

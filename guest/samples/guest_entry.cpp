@@ -22,8 +22,12 @@ guest_stack_top:
 
 extern "C" void guest_start(const softsnp::u8* boot_params);
 
+namespace {
+softsnp::guest::ExceptionTables tables;
+}
+
 void guest_start(const softsnp::u8* boot_params) {
-  softsnp::guest::install_exceptions();
+  softsnp::guest::install_exceptions(tables);
   softsnp::guest::guest_main(boot_params);
 }
 

@@ -7,13 +7,11 @@
 #include "base/bytes.hpp"
 #include "guest/runtime/console.hpp"
 #include "guest/runtime/cpu.hpp"
-#include "guest/runtime/ghcb_client.hpp"
 #include "guest/samples/guest_cases.hpp"
+#include "guest/samples/guest_state.hpp"
 
 namespace softsnp::guest {
 namespace {
-
-alignas(page_size) ghcb::Ghcb ghcb_page;
 
 const char* command_line(const u8* boot_params) {
   const u64 low = load_le<u32>(boot_params + 0x228);   // cmd_line_ptr
@@ -53,12 +51,8 @@ void power_off() {
 void guest_main(const u8* boot_params) {
   const u64 status = rdmsr(x86::msr::sev_status);
   if ((status & snp::sev_status::sev_es) != 0) {
-    const bool snp = (status & snp::sev_status::sev_snp) != 0;
     // No output is possible before this works: the reason is in the termination code.
-    const u32 code = snp ? ghcb().start(&ghcb_page) : ghcb().start_without_snp(&ghcb_page);
-    if (code != 0) {
-      ghcb().terminate(1, static_cast<u8>(code));
-    }
+    start_ghcb((status & snp::sev_status::sev_snp) != 0);
   }
   print("softsnp sample guest: SEV_STATUS ", Hex{status}, "\n");
   const char* name = chosen_case(command_line(boot_params));
