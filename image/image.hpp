@@ -28,8 +28,8 @@ struct Inputs {
   unsigned c_bit = 51;
   // What the CPUID page tells the guest (mode snp); at most 64.
   std::vector<psp::CpuidEntry> cpuid;
-  snp::InjectionMode injection = snp::InjectionMode::normal;  // mode snp
   unsigned vcpu_count = 1;  // announced in the MADT, APIC ids from 0
+  snp::InjectionMode injection = snp::InjectionMode::normal;  // mode snp
 };
 
 // bzImage (64-bit entry), ELF64 (64-bit entry) or Multiboot 1 (32-bit entry), told apart by
