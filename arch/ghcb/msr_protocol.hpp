@@ -157,6 +157,9 @@ inline constexpr u32 page_state_change_failed = 0x80000000;
 constexpr u64 features_response(u64 features) {
   return features << 12 | number(MsrCode::features_response);
 }
+constexpr u64 run_vmpl_response(u32 error) {
+  return u64{error} << 32 | number(MsrCode::run_vmpl_response);
+}
 constexpr u64 ap_reset_hold_response(u64 woken) {
   return woken << 12 | number(MsrCode::ap_reset_hold_response);
 }

@@ -1,6 +1,7 @@
 // What a vCPU still has to do when the VMM comes back from an exit.
 #pragma once
 
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -47,5 +48,16 @@ struct PlainMmioWrite {};
 using Pending = std::variant<NothingPending, GhcbIn, GhcbStringIn, GhcbMmioRead, PscByMsr,
                              PscByEvent, CertificatesWanted, GhcbHypercall, PlainIn, PlainStringIn,
                              PlainHypercall, PlainMmioRead, PlainMmioWrite>;
+
+// What the VMM said.
+struct CertificatesAnswer {
+  u64 ret = 0;
+  u64 npages = 0;
+};
+struct VmmAnswer {
+  std::vector<u8> bytes;
+  std::optional<u64> ret;
+  std::optional<CertificatesAnswer> certificates;
+};
 
 }  // namespace softsnp::kvm

@@ -12,6 +12,7 @@ namespace softsnp::kvm {
 // protocol: the answer is SW_EXITINFO1/2 as written back.
 struct VmgexitEvent {
   u32 vcpu = 0;
+  Vmpl vmpl = Vmpl::vmpl0;  // who asked
   bool msr_protocol = false;
   u64 code = 0;           // MSR [11:0] or SW_EXITCODE
   const char* name = "";  // of the code
@@ -49,6 +50,7 @@ struct NpfEvent {
   GuestPhysical gpa;
   u64 exitinfo1 = 0;
   NpfResolution resolution = NpfResolution::spurious;
+  Vmpl vmpl = Vmpl::vmpl0;
 };
 
 // An access of the host kernel or VMM to guest memory was stopped by the RMP.
@@ -60,6 +62,7 @@ struct HostRmpFaultEvent {
 struct InjectionEvent {
   u32 vcpu = 0;
   u64 eventinj = 0;
+  Vmpl vmpl = Vmpl::vmpl0;
 };
 
 // Totals since the VM was created.

@@ -12,24 +12,24 @@ VcpuImpl::Exit VcpuImpl::event_cpuid() {
   ++vm_.counters.cpuid;
   CpuidState state = cpuid_state();
   // The guest's XCR0 is in its VMSA; it sends it along where it matters.
-  state.xcr0 = request_.xcr0 == 0 ? 1 : request_.xcr0;
-  const machine::CpuidResult r =
-      cpuid_.lookup(static_cast<u32>(request_.rax), static_cast<u32>(request_.rcx), state);
-  request_.rax = r.eax;
-  request_.rbx = r.ebx;
-  request_.rcx = r.ecx;
-  request_.rdx = r.edx;
+  state.xcr0 = ghcb_.request.xcr0 == 0 ? 1 : ghcb_.request.xcr0;
+  const machine::CpuidResult r = cpuid_.lookup(static_cast<u32>(ghcb_.request.rax),
+                                               static_cast<u32>(ghcb_.request.rcx), state);
+  ghcb_.request.rax = r.eax;
+  ghcb_.request.rbx = r.ebx;
+  ghcb_.request.rcx = r.ecx;
+  ghcb_.request.rdx = r.edx;
   return std::nullopt;
 }
 
 VcpuImpl::Exit VcpuImpl::event_msr() {
-  const u32 number = static_cast<u32>(request_.rcx);
+  const u32 number = static_cast<u32>(ghcb_.request.rcx);
   bool done = true;
-  if (request_.exit_info1 != 0) {
-    done = write_msr(number, (request_.rdx << 32) | (request_.rax & 0xFFFFFFFF));
+  if (ghcb_.request.exit_info1 != 0) {
+    done = write_msr(number, (ghcb_.request.rdx << 32) | (ghcb_.request.rax & 0xFFFFFFFF));
   } else if (const std::optional<u64> value = read_msr(number)) {
-    request_.rax = *value & 0xFFFFFFFF;
-    request_.rdx = *value >> 32;
+    ghcb_.request.rax = *value & 0xFFFFFFFF;
+    ghcb_.request.rdx = *value >> 32;
   } else {
     done = false;
   }
@@ -40,27 +40,28 @@ VcpuImpl::Exit VcpuImpl::event_msr() {
 }
 
 VcpuImpl::Exit VcpuImpl::event_vmmcall() {
-  if (request_.cpl == 0) {
-    Exit exit = hypercall(request_.rax, {request_.rbx, request_.rcx, request_.rdx});
+  if (ghcb_.request.cpl == 0) {
+    Exit exit =
+        hypercall(ghcb_.request.rax, {ghcb_.request.rbx, ghcb_.request.rcx, ghcb_.request.rdx});
     if (exit) {
       pending_ = GhcbHypercall{};
       return exit;
     }
   }
-  if (request_.cpl != 0) {
-    request_.rax = static_cast<u64>(-kvm_eperm);
-  } else if (request_.rax == hypercall_vapic_poll_irq) {
-    request_.rax = 0;
+  if (ghcb_.request.cpl != 0) {
+    ghcb_.request.rax = static_cast<u64>(-kvm_eperm);
+  } else if (ghcb_.request.rax == hypercall_vapic_poll_irq) {
+    ghcb_.request.rax = 0;
   } else {
-    request_.rax = static_cast<u64>(-kvm_enosys);
+    ghcb_.request.rax = static_cast<u64>(-kvm_enosys);
   }
   return std::nullopt;
 }
 
 VcpuImpl::Exit VcpuImpl::event_jump_table() {
-  switch (request_.exit_info1) {
+  switch (ghcb_.request.exit_info1) {
     case 0:
-      vm_.ap_jump_table = request_.exit_info2;
+      vm_.ap_jump_table = ghcb_.request.exit_info2;
       break;
     case 1:
       respond(0, vm_.ap_jump_table);
@@ -73,8 +74,8 @@ VcpuImpl::Exit VcpuImpl::event_jump_table() {
 }
 
 VcpuImpl::Exit VcpuImpl::event_terminate() {
-  const ghcb::TerminationReason reason = ghcb::termination_of_event(request_.exit_info1);
-  const u64 extra = request_.exit_info2;
+  const ghcb::TerminationReason reason = ghcb::termination_of_event(ghcb_.request.exit_info1);
+  const u64 extra = ghcb_.request.exit_info2;
   flush_ghcb();
   return KvmExit(TerminationExit{reason.set, reason.code, extra});
 }

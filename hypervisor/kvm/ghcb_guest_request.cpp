@@ -21,15 +21,15 @@ void VcpuImpl::respond_vmm_error(ghcb::GuestRequestError error) {
 
 // The message is copied once: what the guest changes meanwhile does not count.
 VcpuImpl::Exit VcpuImpl::event_guest_request() {
-  if (!vm_.memory.read_shared(GuestPhysical(request_.exit_info1), message_)) {
+  if (!vm_.memory.read_shared(GuestPhysical(ghcb_.request.exit_info1), ghcb_.message)) {
     return refuse(EIO, "the page of a guest request cannot be read");
   }
-  const bool extended = request_.event() == ghcb::Event::extended_guest_request;
+  const bool extended = ghcb_.request.event() == ghcb::Event::extended_guest_request;
   const bool wants_certificates =
-      extended && message_type(message_) == psp::number(psp::MessageType::report_request);
+      extended && message_type(ghcb_.message) == psp::number(psp::MessageType::report_request);
   if (wants_certificates &&
-      (!request_.valid.has(ghcb::field::rax) || !request_.valid.has(ghcb::field::rbx) ||
-       (request_.rax & page_offset_mask) != 0)) {
+      (!ghcb_.request.valid.has(ghcb::field::rax) || !ghcb_.request.valid.has(ghcb::field::rbx) ||
+       (ghcb_.request.rax & page_offset_mask) != 0)) {
     respond_malformed(ghcb::Malformed::invalid_input);
     return std::nullopt;
   }
@@ -44,10 +44,11 @@ VcpuImpl::Exit VcpuImpl::event_guest_request() {
 VcpuImpl::Exit VcpuImpl::ask_for_certificates() {
   if (vm_.certificate_exits) {
     pending_ = CertificatesWanted{};
-    return KvmExit(CertificatesExit{GuestPhysical(request_.rax), request_.rbx});
+    return KvmExit(CertificatesExit{GuestPhysical(ghcb_.request.rax), ghcb_.request.rbx});
   }
   const std::array<u8, certificate_entry_bytes> empty_table{};
-  if (request_.rbx != 0 && !vm_.memory.write_shared(GuestPhysical(request_.rax), empty_table)) {
+  if (ghcb_.request.rbx != 0 &&
+      !vm_.memory.write_shared(GuestPhysical(ghcb_.request.rax), empty_table)) {
     return refuse(EIO, "the buffer for certificates cannot be written");
   }
   return pass_request_on();
@@ -55,12 +56,12 @@ VcpuImpl::Exit VcpuImpl::ask_for_certificates() {
 
 VcpuImpl::Exit VcpuImpl::continue_with_certificates() {
   const CertificatesAnswer answer =
-      std::exchange(answer_certificates_, std::nullopt).value_or(CertificatesAnswer{EINVAL, 0});
+      std::exchange(answer_.certificates, std::nullopt).value_or(CertificatesAnswer{EINVAL, 0});
   switch (answer.ret) {
     case 0:
       return pass_request_on();
     case ENOSPC:
-      request_.rbx = answer.npages;
+      ghcb_.request.rbx = answer.npages;
       respond_vmm_error(ghcb::GuestRequestError::invalid_length);
       return std::nullopt;
     case EAGAIN:
@@ -77,11 +78,11 @@ VcpuImpl::Exit VcpuImpl::continue_with_certificates() {
 VcpuImpl::Exit VcpuImpl::pass_request_on() {
   vm_.request_limiter.count(vm_.port().tsc(), vm_.port().tsc_frequency_hz());
   std::array<u8, page_size> response;
-  const auto status = vm_.snp.guest_request(message_, response);
+  const auto status = vm_.snp.guest_request(ghcb_.message, response);
   if (!status) {
     return refuse(status.error().number, status.error().what);
   }
-  if (!vm_.memory.write_shared(GuestPhysical(request_.exit_info2), response)) {
+  if (!vm_.memory.write_shared(GuestPhysical(ghcb_.request.exit_info2), response)) {
     return refuse(EIO, "the page for a guest request's response cannot be written");
   }
   respond(0, *status);

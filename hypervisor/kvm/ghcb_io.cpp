@@ -15,7 +15,7 @@ constexpr u64 max_mmio_bytes = 8;
 }  // namespace
 
 VcpuImpl::Exit VcpuImpl::event_io() {
-  const u64 info = request_.exit_info1;
+  const u64 info = ghcb_.request.exit_info1;
   const u64 size = get_bits(info, 6, 4);
   if (size == 0) {
     return std::nullopt;  // as KVM: success, nothing done
@@ -35,14 +35,14 @@ VcpuImpl::Exit VcpuImpl::event_io() {
   if (exit.in) {
     pending_ = GhcbIn{exit.size};
   } else {
-    const u8* bytes = reinterpret_cast<const u8*>(&request_.rax);
+    const u8* bytes = reinterpret_cast<const u8*>(&ghcb_.request.rax);
     exit.data.assign(bytes, bytes + size);
   }
   return KvmExit(std::move(exit));
 }
 
 VcpuImpl::Exit VcpuImpl::event_string_io(const IoExit& template_exit) {
-  const u64 count = request_.exit_info2;
+  const u64 count = ghcb_.request.exit_info2;
   if (count > max_elements) {
     return refuse(EINVAL, "string I/O of more elements than KVM counts");
   }
@@ -50,7 +50,7 @@ VcpuImpl::Exit VcpuImpl::event_string_io(const IoExit& template_exit) {
     return std::nullopt;
   }
   const u64 length = count * template_exit.size;
-  if (!scratch_room(request_.ghcb, request_.scratch, length)) {
+  if (!scratch_room(ghcb_.request.ghcb, ghcb_.request.scratch, length)) {
     respond_malformed(Malformed::invalid_scratch_area);
     return std::nullopt;
   }
@@ -58,11 +58,11 @@ VcpuImpl::Exit VcpuImpl::event_string_io(const IoExit& template_exit) {
   IoExit exit = template_exit;
   exit.count = static_cast<u32>(count);
   if (exit.in) {
-    pending_ = GhcbStringIn{request_.scratch, length};
+    pending_ = GhcbStringIn{ghcb_.request.scratch, length};
     return KvmExit(std::move(exit));
   }
   exit.data.resize(length);
-  if (!vm_.memory.read_shared(GuestPhysical(request_.scratch), exit.data)) {
+  if (!vm_.memory.read_shared(GuestPhysical(ghcb_.request.scratch), exit.data)) {
     respond_malformed(Malformed::invalid_scratch_area);
     return std::nullopt;
   }
@@ -70,7 +70,7 @@ VcpuImpl::Exit VcpuImpl::event_string_io(const IoExit& template_exit) {
 }
 
 VcpuImpl::Exit VcpuImpl::event_mmio() {
-  const u64 length = request_.exit_info2;
+  const u64 length = ghcb_.request.exit_info2;
   if (length == 0) {
     return std::nullopt;
   }
@@ -78,15 +78,15 @@ VcpuImpl::Exit VcpuImpl::event_mmio() {
     respond_malformed(Malformed::invalid_input);
     return std::nullopt;
   }
-  if (!scratch_room(request_.ghcb, request_.scratch, length)) {
+  if (!scratch_room(ghcb_.request.ghcb, ghcb_.request.scratch, length)) {
     respond_malformed(Malformed::invalid_scratch_area);
     return std::nullopt;
   }
   MmioExit exit;
-  exit.address = GuestPhysical(request_.exit_info1);
-  exit.write = request_.event() == ghcb::Event::mmio_write;
+  exit.address = GuestPhysical(ghcb_.request.exit_info1);
+  exit.write = ghcb_.request.event() == ghcb::Event::mmio_write;
   exit.length = static_cast<u8>(length);
-  const GuestPhysical buffer(request_.scratch);
+  const GuestPhysical buffer(ghcb_.request.scratch);
   const std::span<u8> data(exit.data.data(), length);
   if (exit.write && !vm_.memory.read_shared(buffer, data)) {
     respond_malformed(Malformed::invalid_scratch_area);
@@ -103,7 +103,7 @@ VcpuImpl::Exit VcpuImpl::event_mmio() {
   }
   ++vm_.counters.mmio_exits;
   if (!exit.write) {
-    pending_ = GhcbMmioRead{request_.scratch, length};
+    pending_ = GhcbMmioRead{ghcb_.request.scratch, length};
   }
   return KvmExit(exit);
 }

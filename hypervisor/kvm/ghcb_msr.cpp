@@ -17,10 +17,18 @@ VcpuImpl::Exit VcpuImpl::handle_vmgexit() {
   return handle_msr_request(request);
 }
 
+// KVM 6.12 has the first two only; the rest is of its successors (GHCB sheet 2.2, svsm sheet 8.2).
+u64 VcpuImpl::features() const {
+  constexpr u64 of_snp =
+      feature::sev_snp | feature::ap_creation | feature::apic_id_list | feature::multi_vmpl;
+  return vm_.is_snp() ? of_snp : 0;
+}
+
 void VcpuImpl::answer_msr(u64 request, u64 answer) {
   vmcb_.ghcb = answer;
   VmgexitEvent event;
   event.vcpu = index_;
+  event.vmpl = vmpl_;
   event.msr_protocol = true;
   event.code = request & page_offset_mask;
   event.name = ghcb::name(static_cast<MsrCode>(event.code));
@@ -34,9 +42,13 @@ VcpuImpl::Exit VcpuImpl::terminate_by_msr(u64 request, const TerminationRequest&
   return KvmExit(TerminationExit{reason.reason_set, reason.reason_code, 0});
 }
 
-// MP state AP_RESET_HOLD. With one vCPU no INIT-SIPI can come: before_entry() says so.
-VcpuImpl::Exit VcpuImpl::reset_hold() {
-  held_in_reset_ = true;
+// MP state AP_RESET_HOLD, unless something has come already. The answer says "spurious" until
+// SIPI makes it another (start()). KVM: kvm_emulate_ap_reset_hold().
+VcpuImpl::Exit VcpuImpl::reset_hold(ResetHold kind) {
+  reset_hold_ = kind;
+  if (!has_request() && !has_wake_event()) {
+    mp_state_ = MpState::ap_reset_hold;
+  }
   return std::nullopt;
 }
 
@@ -61,12 +73,12 @@ VcpuImpl::Exit VcpuImpl::handle_msr_request(u64 request) {
         return answer(cpuid_response(values[static_cast<unsigned>(r.which) & 3], r.which));
       },
       [&](const ApResetHoldRequest&) -> Exit {
-        answer_msr(request, ap_reset_hold_response(0));
-        return reset_hold();
+        vmcb_.ghcb = ap_reset_hold_response(0);
+        return reset_hold(ResetHold::by_msr);
       },
       [&](const PreferredGhcbRequest&) -> Exit { return answer(no_preferred_ghcb); },
       [&](const RegisterGhcbRequest& r) -> Exit {
-        registered_ghcb_ = r.ghcb;
+        current().registered_ghcb = r.ghcb;
         return answer(register_ghcb_response(r.ghcb));
       },
       [&](const PageStateChangeRequest& r) -> Exit {
@@ -79,8 +91,7 @@ VcpuImpl::Exit VcpuImpl::handle_msr_request(u64 request) {
         return KvmExit(HypercallExit{hypercall_map_gpa_range,
                                      {r.page.value(), 1, to_private ? map_gpa_private : 0}});
       },
-      // Not advertised; KVM 6.12 does not know the code.
-      [&](const RunVmplRequest&) -> Exit { return answer(request); },
+      [&](const RunVmplRequest& r) -> Exit { return run_vmpl_by_msr(request, r.vmpl); },
       [&](const FeaturesRequest&) -> Exit { return answer(features_response(features())); },
       [&](const TerminationRequest& r) -> Exit { return terminate_by_msr(request, r); });
 }

@@ -21,20 +21,20 @@ VcpuImpl::Exit VcpuImpl::handle_page_request(GuestPhysical at) {
   if (at == GuestPhysical(0) || !vm_.memory.read_shared(at, page.raw)) {
     return std::nullopt;  // nothing can be said to the guest; it runs on
   }
-  request_ = read_request(at, page);
+  ghcb_.request = read_request(at, page);
   const ghcb::ValidBitmap none{};
   (void)vm_.memory
       .write_shared(at + field::valid_bitmap, {reinterpret_cast<const u8*>(&none), sizeof none})
       .ok();
-  if (vm_.is_snp() && registered_ghcb_ != at) {
+  if (vm_.is_snp() && current().registered_ghcb != at) {
     return refuse(EINVAL, "VMGEXIT with a GHCB at gPA " + hex(at.value()) +
                               " that the guest has not registered");
   }
-  ghcb_open_ = true;
-  response1_ = 0;
-  response2_ = 0;
+  ghcb_.open = true;
+  ghcb_.response1 = 0;
+  ghcb_.response2 = 0;
   if (const auto error =
-          check_request(request_, vm_.is_snp() ? GuestKind::snp : GuestKind::sev_es)) {
+          check_request(ghcb_.request, vm_.is_snp() ? GuestKind::snp : GuestKind::sev_es)) {
     respond_malformed(*error);
     return std::nullopt;
   }
@@ -42,8 +42,8 @@ VcpuImpl::Exit VcpuImpl::handle_page_request(GuestPhysical at) {
 }
 
 void VcpuImpl::respond(u64 info1, u64 info2) {
-  response1_ = info1;
-  response2_ = info2;
+  ghcb_.response1 = info1;
+  ghcb_.response2 = info2;
 }
 
 void VcpuImpl::respond_malformed(Malformed error) {
@@ -52,21 +52,25 @@ void VcpuImpl::respond_malformed(Malformed error) {
 
 void VcpuImpl::write_ghcb(unsigned offset, u64 value) {
   (void)vm_.memory
-      .write_shared(request_.ghcb + offset, {reinterpret_cast<const u8*>(&value), sizeof value})
+      .write_shared(ghcb_.request.ghcb + offset,
+                    {reinterpret_cast<const u8*>(&value), sizeof value})
       .ok();
 }
 
 // RAX to RDX go back with their bits set even where the event does not define them.
 void VcpuImpl::flush_ghcb() {
-  if (!ghcb_open_) {
+  if (std::exchange(reset_hold_, ResetHold::none) == ResetHold::by_msr) {
+    answer_msr(ghcb::encode(ghcb::ApResetHoldRequest{}), vmcb_.ghcb);
+  }
+  if (!ghcb_.open) {
     return;
   }
-  ghcb_open_ = false;
+  ghcb_.open = false;
   ghcb::ValidBitmap valid{};
   const std::pair<unsigned, u64> values[] = {
-      {field::rax, request_.rax},        {field::rbx, request_.rbx},
-      {field::rcx, request_.rcx},        {field::rdx, request_.rdx},
-      {field::sw_exitinfo1, response1_}, {field::sw_exitinfo2, response2_}};
+      {field::rax, ghcb_.request.rax},        {field::rbx, ghcb_.request.rbx},
+      {field::rcx, ghcb_.request.rcx},        {field::rdx, ghcb_.request.rdx},
+      {field::sw_exitinfo1, ghcb_.response1}, {field::sw_exitinfo2, ghcb_.response2}};
   for (const auto& [offset, value] : values) {
     write_ghcb(offset, value);
     valid.set(offset);
@@ -75,19 +79,20 @@ void VcpuImpl::flush_ghcb() {
   write_ghcb(field::valid_bitmap + 8, valid.high);
   VmgexitEvent event;
   event.vcpu = index_;
-  event.code = request_.exit_code;
-  event.name = ghcb::name(request_.event());
-  event.request = request_.exit_info1;
-  event.request2 = request_.exit_info2;
-  event.rax = request_.rax;
-  event.rcx = request_.rcx;
-  event.answer = response1_;
-  event.answer2 = response2_;
+  event.vmpl = vmpl_;
+  event.code = ghcb_.request.exit_code;
+  event.name = ghcb::name(ghcb_.request.event());
+  event.request = ghcb_.request.exit_info1;
+  event.request2 = ghcb_.request.exit_info2;
+  event.rax = ghcb_.request.rax;
+  event.rcx = ghcb_.request.rcx;
+  event.answer = ghcb_.response1;
+  event.answer2 = ghcb_.response2;
   vm_.observer.vmgexit(event);
 }
 
 VcpuImpl::Exit VcpuImpl::dispatch_event() {
-  switch (request_.event()) {
+  switch (ghcb_.request.event()) {
     case Event::cpuid:
       return event_cpuid();
     case Event::msr:
@@ -109,12 +114,12 @@ VcpuImpl::Exit VcpuImpl::dispatch_event() {
     case Event::termination:
       return event_terminate();
     case Event::ap_reset_hold:
-      return reset_hold();
+      return reset_hold(ResetHold::by_event);
     case Event::features:
       respond(0, features());
       return std::nullopt;
     case Event::nmi_complete:
-      nmi_masked_ = false;
+      current().events.nmi_masked = false;
       return std::nullopt;
     // Accepted and nothing to do (GHCB sheet 5).
     case Event::dr7_read:
@@ -135,15 +140,18 @@ VcpuImpl::Exit VcpuImpl::dispatch_event() {
                     "the guest asked for RDTSC through its GHCB, which KVM never "
                     "intercepts and has no handler for");
     case Event::unsupported:
-      return refuse(
-          EINVAL, "the guest met a #VC it does not support, exit code " + hex(request_.exit_info1));
-    // check_request() lets none of these through.
+      return refuse(EINVAL, "the guest met a #VC it does not support, exit code " +
+                                hex(ghcb_.request.exit_info1));
     case Event::ap_creation:
+      return event_ap_creation();
+    case Event::apic_id_list:
+      return event_apic_ids();
+    case Event::run_vmpl:
+      return event_run_vmpl();
+    // check_request() lets none of these through.
     case Event::hv_doorbell_page:
     case Event::hv_ipi:
     case Event::hv_timer:
-    case Event::apic_id_list:
-    case Event::run_vmpl:
     case Event::configure_injection:
     case Event::disable_alternate_injection:
     case Event::specific_eoi:

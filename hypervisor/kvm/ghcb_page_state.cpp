@@ -7,9 +7,10 @@ namespace softsnp::kvm {
 
 // The list is copied once: what the guest changes meanwhile does not count.
 VcpuImpl::Exit VcpuImpl::event_page_state() {
-  const auto room = scratch_room(request_.ghcb, request_.scratch, sizeof(ghcb::PageStateHeader));
+  const auto room =
+      scratch_room(ghcb_.request.ghcb, ghcb_.request.scratch, sizeof(ghcb::PageStateHeader));
   std::vector<u8> bytes(room.value_or(0));
-  if (!room || !vm_.memory.read_shared(GuestPhysical(request_.scratch), bytes)) {
+  if (!room || !vm_.memory.read_shared(GuestPhysical(ghcb_.request.scratch), bytes)) {
     respond_malformed(ghcb::Malformed::invalid_scratch_area);
     return std::nullopt;
   }
@@ -20,13 +21,13 @@ VcpuImpl::Exit VcpuImpl::event_page_state() {
     entries[i] = load_le<ghcb::PageStateEntry>(bytes.data() + sizeof header +
                                                i * sizeof(ghcb::PageStateEntry));
   }
-  page_state_ = PageStateRequest(header, std::move(entries), capacity);
+  ghcb_.page_state = PageStateRequest(header, std::move(entries), capacity);
   return continue_page_state();
 }
 
 // EI1 stays 0 even for errors; the verdict is EI2.
 VcpuImpl::Exit VcpuImpl::continue_page_state() {
-  const PageStateRequest::Step step = page_state_.next();
+  const PageStateRequest::Step step = ghcb_.page_state.next();
   write_page_state();
   if (step.kind == PageStateRequest::Step::Kind::finished) {
     respond(0, step.error);
@@ -41,16 +42,16 @@ VcpuImpl::Exit VcpuImpl::continue_page_state() {
 
 // Progress: cur_entry, and cur_page of the entries that are done.
 void VcpuImpl::write_page_state() {
-  const ghcb::PageStateHeader& header = page_state_.header();
-  const GuestPhysical buffer(request_.scratch);
+  const ghcb::PageStateHeader& header = ghcb_.page_state.header();
+  const GuestPhysical buffer(ghcb_.request.scratch);
   (void)vm_.memory
       .write_shared(buffer,
                     {reinterpret_cast<const u8*>(&header.cur_entry), sizeof header.cur_entry})
       .ok();
-  const usize done = std::min<usize>(header.cur_entry, page_state_.entries().size());
+  const usize done = std::min<usize>(header.cur_entry, ghcb_.page_state.entries().size());
   (void)vm_.memory
       .write_shared(buffer + sizeof header,
-                    {reinterpret_cast<const u8*>(page_state_.entries().data()),
+                    {reinterpret_cast<const u8*>(ghcb_.page_state.entries().data()),
                      done * sizeof(ghcb::PageStateEntry)})
       .ok();
 }

@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 
+#include "arch/ghcb/ap_creation.hpp"
 #include "arch/svm/exit_code.hpp"
 
 namespace softsnp::kvm {
@@ -112,13 +113,21 @@ std::optional<Malformed> check_request(const GhcbRequest& request, GuestKind gue
     case Event::extended_guest_request:
       complete = guest_request_is_sound(request, guest);
       break;
-    // Not advertised by the feature bitmap, so not known.
     case Event::ap_creation:
+      complete = guest == GuestKind::snp && (ghcb::decode_ap_creation(request.exit_info1).request ==
+                                                 ghcb::ApRequest::destroy ||
+                                             has_all(request, {field::rax}));
+      break;
+    case Event::apic_id_list:
+      complete = guest == GuestKind::snp && has_all(request, {field::rax});
+      break;
+    case Event::run_vmpl:
+      complete = guest == GuestKind::snp;
+      break;
+    // Not advertised by the feature bitmap, so not known.
     case Event::hv_doorbell_page:
     case Event::hv_ipi:
     case Event::hv_timer:
-    case Event::apic_id_list:
-    case Event::run_vmpl:
     case Event::configure_injection:
     case Event::disable_alternate_injection:
     case Event::specific_eoi:

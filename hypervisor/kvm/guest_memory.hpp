@@ -58,6 +58,9 @@ class GuestMemory final : private host::MmuNotifier {
     return shared_at(page, host::UserMemory::Access::write);
   }
 
+  // The page of a guest_memfd behind a gPA, made if absent, in the RMP as the guest's, for hardware
+  // to use as VMSA. KVM asks for no attribute (kvm_gmem_get_pfn()). EFAULT: no such memory.
+  Result<SystemPhysical, Error> private_page(GuestPhysical gpa);
   // The page behind a private gPA, made if absent and not yet in the RMP (EEXIST). size says how
   // much of it may be launched at once. EINVAL: not private memory.
   struct LaunchPage {

@@ -26,6 +26,20 @@ Result<GuestMemory::LaunchPage, Error> GuestMemory::launch_page(GuestPhysical gp
   return LaunchPage{*page, large ? PageSize::size_2m : PageSize::size_4k};
 }
 
+Result<SystemPhysical, Error> GuestMemory::private_page(GuestPhysical gpa) {
+  MemorySlot* slot = slots_.find(gpa);
+  if (slot == nullptr || slot->memfd == nullptr) {
+    return fail(EFAULT, "no guest_memfd at that guest-physical address");
+  }
+  const u64 offset = slot->offset_of(gpa);
+  const bool large = wants_large_private(*slot, gpa);
+  const auto page = slot->memfd->page(offset, large);
+  if (!page || !slot->memfd->prepare(offset, gpa, asid_, large)) {
+    return fail(EFAULT, "the host has no page for it");
+  }
+  return *page;
+}
+
 void GuestMemory::note_assigned(GuestPhysical gpa, PageSize size) {
   const MemorySlot* slot = slots_.find(gpa);
   slot->memfd->note_assigned(slot->offset_of(gpa), size);

@@ -11,6 +11,7 @@
 #include "hypervisor/kvm/own_ram.hpp"
 #include "hypervisor/kvm/process_memory.hpp"
 #include "hypervisor/kvm/vcpu.hpp"
+#include "hypervisor/kvm/vm_scheduler.hpp"
 
 namespace softsnp::kvm {
 namespace {
@@ -21,15 +22,16 @@ Failure<Error> not_sev() {
 
 class VmImpl final : public Vm {
  public:
-  VmImpl(host::HostKernel& host, const VmConfig& config, PermissionMaps maps, Asid plain_asid)
+  VmImpl(host::HostKernel& host, CoreAsids& core_asids, const VmConfig& config, PermissionMaps maps,
+         Asid plain_asid)
       : observer_(config.observer != nullptr ? *config.observer : no_observer_),
         own_ram_(host, memory_),
         memory_(host, config, observer_, counters_),
         snp_(host, memory_),
         sev_(host, memory_, config.type),
-        context_{host, config.type, observer_, counters_,  memory_,
-                 snp_, sev_,        maps,      plain_asid, u64{0} - host.port().tsc(),
-                 0,    {}} {
+        context_{host, config.type, observer_,  counters_, memory_,    snp_,
+                 sev_, vcpus_,      core_asids, maps,      plain_asid, u64{0} - host.port().tsc()},
+        scheduler_(context_) {
     context_.request_limiter = RequestLimiter(config.guest_requests_per_second);
     context_.vmsa_features = config.vmsa_features;
     context_.alternate_injection = config.alternate_injection;
@@ -95,6 +97,7 @@ class VmImpl final : public Vm {
   Result<void, Error> sev_debug_write(GuestPhysical gpa, std::span<const u8> from) override;
   Result<void, Error> enable_certificate_exits() override;
   Result<Vcpu*, Error> create_vcpu(u32 apic_id) override;
+  VmExit run(u64 deadline_tsc) override { return scheduler_.run(deadline_tsc); }
 
   void signal_msi(u64 address, u32 data) override;
   void set_ioapic_level_vectors(std::span<const u8> vectors) override;
@@ -111,8 +114,9 @@ class VmImpl final : public Vm {
   GuestMemory memory_;
   SnpGuest snp_;
   SevGuest sev_;
+  VcpuSet vcpus_;
   VmContext context_;
-  std::vector<std::unique_ptr<VcpuImpl>> vcpus_;
+  VmScheduler scheduler_;
 };
 
 Result<void, Error> VmImpl::launch_start(const LaunchStart& start) {
@@ -146,7 +150,7 @@ Result<void, Error> VmImpl::launch_finish(const LaunchFinish& finish) {
     return finished;
   }
   for (usize i = 0; i < vcpus_.size(); ++i) {
-    vcpus_[i]->set_launched(pages[i], snp_.asid());
+    vcpus_[i].set_launched(pages[i], snp_.asid());
   }
   return {};
 }
@@ -223,33 +227,23 @@ Result<void, Error> VmImpl::enable_certificate_exits() {
 }
 
 Result<Vcpu*, Error> VmImpl::create_vcpu(u32 apic_id) {
-  if (!vcpus_.empty()) {
-    return fail(EEXIST, "one vCPU a VM so far");
+  if (vcpus_.find(apic_id) != nullptr) {
+    return fail(EEXIST, "there is a vCPU with that APIC id");
+  }
+  if (context_.is_launched()) {
+    return fail(EINVAL, "the launch has measured the vCPUs");
   }
   const auto page = context_.host.memory.allocate(PageSize::size_4k);
   if (!page) {
     return fail(ENOMEM, "no memory for a VMCB");
   }
-  vcpus_.push_back(
-      std::make_unique<VcpuImpl>(context_, static_cast<u32>(vcpus_.size()), apic_id, *page));
-  return static_cast<Vcpu*>(vcpus_.back().get());
+  const usize index = vcpus_.size();
+  vcpus_.add(std::make_unique<VcpuImpl>(context_, static_cast<u32>(index), apic_id, *page));
+  return static_cast<Vcpu*>(&vcpus_[index]);
 }
 
-// APM2 16.14: destination in address [19:12], mode in [2]; vector, delivery mode and trigger in
-// the data.
 void VmImpl::signal_msi(u64 address, u32 data) {
-  const u32 destination = static_cast<u32>(get_bits(address, 19, 12));
-  const auto mode = static_cast<DeliveryMode>(get_bits(data, 10, 8));
-  const auto trigger = has_bit(data, 15) ? Lapic::Trigger::level : Lapic::Trigger::edge;
-  for (const auto& vcpu : vcpus_) {
-    if (!vcpu->lapic().matches(destination, has_bit(address, 2))) {
-      continue;
-    }
-    const bool accepted = vcpu->lapic().deliver(mode, static_cast<u8>(data), trigger);
-    if (accepted && mode == DeliveryMode::lowest_priority) {
-      return;
-    }
-  }
+  (void)vcpus_.send(message_of_msi(address, data), nullptr);
 }
 
 void VmImpl::set_ioapic_level_vectors(std::span<const u8> vectors) {
@@ -302,6 +296,7 @@ class KvmImpl final : public Kvm {
 
   mutable host::HostKernel host_;
   ProcessMemoryImpl memory_;
+  CoreAsids core_asids_;
   std::array<std::optional<PermissionMaps>, 4> maps_;  // by VmType
   u32 plain_vms_ = 0;
 };
@@ -345,7 +340,7 @@ Result<std::unique_ptr<Vm>, Error> KvmImpl::create_vm(const VmConfig& config) {
   }
   const auto asid = static_cast<Asid>(host_.asids.first_plain() + plain_vms_);
   plain_vms_ += config.type == VmType::plain ? 1 : 0;
-  auto vm = std::make_unique<VmImpl>(host_, config, *maps, asid);
+  auto vm = std::make_unique<VmImpl>(host_, core_asids_, config, *maps, asid);
   if (!vm->has_page_tables()) {
     return fail(ENOMEM, "no memory for nested page tables");
   }

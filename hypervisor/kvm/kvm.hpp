@@ -89,9 +89,27 @@ struct CpuidEntry {
   u32 eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
 
+// KVM_MP_STATE_*, and a vCPU whose VMSA the guest has taken away (SNP AP creation, destroy).
+enum class MpState : u8 {
+  runnable,
+  halted,
+  uninitialized,  // an AP that has had no INIT
+  init_received,  // waits for SIPI
+  ap_reset_hold,
+  no_vmsa
+};
+const char* name(MpState state);
+
 class Vcpu {
  public:
   virtual ~Vcpu() = default;
+  // Order of creation, from 0: the bootstrap processor.
+  virtual u32 index() const = 0;
+  virtual u32 apic_id() const = 0;
+  // KVM_GET_MP_STATE.
+  virtual MpState mp_state() const = 0;
+  // Whose VMSA runs, or ran last. Always 0 but in SNP VMs.
+  virtual Vmpl vmpl() const = 0;
   // KVM_SET_REGS/SREGS/FPU in one: the state in VMSA form. SNP: the initial VMSA to be measured;
   // sev_features, EFER.SVME are filled by the hypervisor. -EPERM once launched.
   virtual Result<void, Error> set_state(const svm::Vmsa& state) = 0;
@@ -99,8 +117,9 @@ class Vcpu {
   virtual svm::Vmsa state() const = 0;
   // KVM_SET_CPUID2.
   virtual void set_cpuid(std::span<const CpuidEntry> entries) = 0;
-  // KVM_RUN: runs until an exit; returns InterruptedExit when the host TSC reaches deadline_tsc.
-  // In-hypervisor idle: HLT jumps time to the next timer event but never past the deadline.
+  // KVM_RUN of this vCPU alone: runs until an exit; returns InterruptedExit when the host TSC
+  // reaches deadline_tsc. In-hypervisor idle: HLT jumps time to the next timer event but never past
+  // the deadline. Vm::run() runs them all.
   virtual KvmExit run(u64 deadline_tsc) = 0;
   virtual void complete_io(std::span<const u8> bytes) = 0;
   virtual void complete_mmio(std::span<const u8> bytes) = 0;
@@ -117,6 +136,13 @@ class Vcpu {
   virtual void inject_nmi() = 0;
   // The vCPU is halted waiting for an interrupt; no timer is armed that could wake it.
   virtual bool halted() const = 0;
+};
+
+// An exit, and whose it is: the VMM answers on that vCPU. InterruptedExit and NoProgressExit are of
+// the VM; vcpu is then the one whose turn it is.
+struct VmExit {
+  Vcpu* vcpu = nullptr;
+  KvmExit exit;
 };
 
 class Vm {
@@ -180,7 +206,14 @@ class Vm {
   // Without it they get an empty table. ENOTTY: not an SNP VM.
   virtual Result<void, Error> enable_certificate_exits() = 0;
 
+  // EEXIST: the APIC id is taken; EINVAL: the launch is over. The first is the bootstrap processor,
+  // the others wait for INIT and SIPI or, in SNP VMs, for AP creation. vCPU i has core
+  // i % core_count.
   virtual Result<Vcpu*, Error> create_vcpu(u32 apic_id) = 0;
+  // The host kernel's scheduler over the threads of all vCPUs: they take turns by index, those that
+  // wait are passed over, and when all wait, the clock jumps to the next timer, device event or the
+  // deadline. NoProgressExit names every vCPU if nothing can wake any of them again.
+  virtual VmExit run(u64 deadline_tsc) = 0;
 
   // KVM_SIGNAL_MSI: also how a split IOAPIC delivers. address/data as on the bus (APM2 16).
   virtual void signal_msi(u64 address, u32 data) = 0;

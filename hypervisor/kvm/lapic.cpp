@@ -1,7 +1,5 @@
 #include "hypervisor/kvm/lapic.hpp"
 
-#include <utility>
-
 namespace softsnp::kvm {
 namespace {
 
@@ -26,25 +24,31 @@ std::optional<u8> highest(const std::array<u32, 8>& bits) {
 }  // namespace
 
 // The BSP starts with LINT0 as ExtINT, as KVM and a PC's firmware leave it.
-Lapic::Lapic(u32 id) {
+Lapic::Lapic(u32 id, Role role) : role_(role) {
   state_.id = id;
   state_.lvts.fill(lvt::masked);
-  if (id == 0) {
+  if (role == Role::bsp) {
     state_.base |= apic_base::bsp;
     state_.lvts[lvt::lint0] = lvt::extint;
   }
 }
 
+void Lapic::reset() {
+  const u64 base = state_.base;
+  const u32 id = state_.id;
+  const u32 ldr = is_x2apic() ? state_.ldr : 0;
+  const LapicState old = state_;
+  *this = Lapic(id, role_);
+  state_.base = base;
+  state_.ldr = ldr;
+  // What the vCPU has still to take came after.
+  state_.init_request = old.init_request;
+  state_.startup_request = old.startup_request;
+}
+
 bool Lapic::owns_mmio(u64 gpa) const {
   return is_enabled() && !is_x2apic() &&
          align_down(gpa, page_size) == (state_.base & mask_bits(51, 12));
-}
-
-void Lapic::disable() {
-  const u32 id = state_.id;
-  const u64 base = state_.base;
-  *this = Lapic(id);
-  state_.base = base;
 }
 
 // APM2 16.9: disabled -> xAPIC -> x2APIC -> disabled; nothing else.
@@ -62,7 +66,7 @@ bool Lapic::set_base(u64 value) {
   }
   state_.base = value;
   if (was_on && !on) {
-    disable();
+    reset();
   } else if (x2 && !was_x2) {
     state_.ldr = (state_.id >> 4) << 16 | 1u << (state_.id & 15);
   }
@@ -100,10 +104,6 @@ bool Lapic::accepts_extint() const {
   return !is_enabled() || (state_.lvts[lvt::lint0] & (lvt::masked | 0x700)) == lvt::extint;
 }
 
-bool Lapic::take_nmi() {
-  return std::exchange(state_.nmi_request, false);
-}
-
 bool Lapic::deliver(DeliveryMode mode, u8 vector, Trigger trigger) {
   switch (mode) {
     case DeliveryMode::fixed:
@@ -121,21 +121,28 @@ bool Lapic::deliver(DeliveryMode mode, u8 vector, Trigger trigger) {
     case DeliveryMode::nmi:
       state_.nmi_request = true;
       return true;
-    case DeliveryMode::smi:
     case DeliveryMode::init:
+      state_.init_request = true;
+      state_.startup_request.reset();
+      return true;
     case DeliveryMode::startup:
+      state_.startup_request = vector;
+      return true;
+    case DeliveryMode::smi:
     case DeliveryMode::extint:
       return false;
   }
   return false;
 }
 
-// APM2 16.5, 16.14: physical by id, logical flat or cluster; all ones is everybody.
-bool Lapic::matches(u32 destination, bool is_logical) const {
+// APM2 16.5, 16.14: physical by id, logical flat or cluster; all ones is everybody. KVM takes an
+// MSI's FFh for everybody in x2APIC mode too, an IPI's not (kvm_apic_mda()).
+bool Lapic::matches(u32 destination, bool is_logical, Source source) const {
   if (!is_enabled()) {
     return false;
   }
-  if (destination == (is_x2apic() ? 0xFFFFFFFF : 0xFF) || destination == 0xFF) {
+  const bool wide = is_x2apic() && source == Source::ipi;
+  if (destination == 0xFFFFFFFF || (destination == 0xFF && !wide)) {
     return true;
   }
   if (!is_logical) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 
 #include "hypervisor/kvm/lapic_state.hpp"
 
@@ -18,8 +19,14 @@ struct ApicTime {
 class Lapic {
  public:
   enum class Trigger : u8 { edge, level };
+  enum class Role : u8 { bsp, ap };
+  // Where a message comes from.
+  enum class Source : u8 { ipi, msi };
 
-  explicit Lapic(u32 id);
+  explicit Lapic(u32 id, Role role = Role::bsp);
+
+  // INIT: base address, mode and id stay (KVM: kvm_lapic_reset).
+  void reset();
 
   bool is_enabled() const { return (state_.base & apic_base::enabled) != 0; }
   bool is_x2apic() const { return is_enabled() && (state_.base & apic_base::x2apic) != 0; }
@@ -52,33 +59,38 @@ class Lapic {
 
   // A message from the bus. False if not accepted.
   bool deliver(DeliveryMode mode, u8 vector, Trigger trigger);
-  bool matches(u32 destination, bool is_logical) const;
+  bool matches(u32 destination, bool is_logical, Source source = Source::msi) const;
+  // Enabled by the SVR too: what lowest priority looks at.
+  bool is_software_enabled() const { return is_enabled() && (state_.svr & 0x100) != 0; }
 
   // Highest vector above the processor priority, if any.
   std::optional<u8> pending_vector() const;
   // INTA: IRR -> ISR.
   void acknowledge(u8 vector);
   bool accepts_extint() const;
-  bool take_nmi();
+  bool take_nmi() { return std::exchange(state_.nmi_request, false); }
+  bool take_init() { return std::exchange(state_.init_request, false); }
+  std::optional<u8> take_startup() { return std::exchange(state_.startup_request, std::nullopt); }
+  // A write of the ICR that concerns others too, to be carried out by the vCPU.
+  std::optional<u64> take_ipi() { return std::exchange(state_.icr_request, std::nullopt); }
   u8 tpr() const { return static_cast<u8>(state_.tpr); }
   void set_tpr(u8 value) { state_.tpr = value; }
 
   const LapicState& state() const { return state_; }
 
  private:
-  bool is_software_enabled() const { return is_enabled() && (state_.svr & 0x100) != 0; }
   u32 priority() const;
   std::optional<u8> end_of_interrupt();
-  void write_icr(u64 value, const ApicTime& time);
+  void write_icr(u64 value);
   void write_lvt(unsigned index, u32 value);
   void start_timer(const ApicTime& time);
   u64 period(const ApicTime& time) const;
   u32 current_count(const ApicTime& time) const;
   lvt::TimerMode timer_mode() const;
   void fire(unsigned lvt_index);
-  void disable();
 
   LapicState state_;
+  Role role_;
 };
 
 }  // namespace softsnp::kvm

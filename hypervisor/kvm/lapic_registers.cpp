@@ -8,6 +8,9 @@ namespace {
 constexpr u32 version_value = 0x14 | (lvt::count - 1) << 16;
 constexpr u32 illegal_register_error = 1u << 7;
 constexpr u32 icr_busy = 1u << 12;
+constexpr u64 icr_shorthand_self = 1;
+// Of an x2APIC (KVM: X2APIC_ICR_RESERVED_BITS).
+constexpr u64 icr_reserved = mask_bits(31, 20) | mask_bits(17, 16) | bit(13);
 
 bool in_bank(u32 offset, u32 bank) {
   return offset >= bank && offset < bank + 0x80;
@@ -118,27 +121,15 @@ void Lapic::write_lvt(unsigned index, u32 value) {
   state_.lvts[index] = value & (is_lint ? 0x1F7FF : 0x117FF);
 }
 
-// Only this vCPU exists so far: an IPI reaches it or nobody.
-void Lapic::write_icr(u64 value, const ApicTime&) {
+// The vCPU takes what concerns others; the shorthand "self" does not.
+void Lapic::write_icr(u64 value) {
   state_.icr = value & ~u64{icr_busy};
-  const u32 destination =
-      is_x2apic() ? static_cast<u32>(value >> 32) : static_cast<u32>(value >> 56);
-  bool to_me = false;
-  switch (get_bits(value, 19, 18)) {
-    case 0:
-      to_me = matches(destination, has_bit(value, 11));
-      break;
-    case 1:
-    case 2:
-      to_me = true;
-      break;
-    default:
-      break;
-  }
-  if (to_me) {
+  if (get_bits(value, 19, 18) == icr_shorthand_self) {
     deliver(static_cast<DeliveryMode>(get_bits(value, 10, 8)), static_cast<u8>(value),
             Trigger::edge);
+    return;
   }
+  state_.icr_request = state_.icr;
 }
 
 std::optional<u8> Lapic::write(u32 offset, u32 value, const ApicTime& time) {
@@ -174,10 +165,10 @@ std::optional<u8> Lapic::write(u32 offset, u32 value, const ApicTime& time) {
       state_.esr_pending = 0;
       break;
     case reg::icr_low:
-      write_icr((state_.icr & mask_bits(63, 32)) | value, time);
+      write_icr((state_.icr & mask_bits(63, 32)) | value);
       break;
     case reg::icr_high:
-      state_.icr = u64{value} << 32 | (state_.icr & 0xFFFFFFFF);
+      state_.icr = u64{value & 0xFF000000} << 32 | (state_.icr & 0xFFFFFFFF);
       break;
     case reg::timer_initial:
       state_.timer_initial = value;
@@ -210,7 +201,10 @@ Lapic::MsrWrite Lapic::write_msr(u32 number, u64 value, const ApicTime& time) {
     return {};
   }
   if (offset == reg::icr_low) {
-    write_icr(value, time);
+    if ((value & icr_reserved) != 0) {
+      return {};
+    }
+    write_icr(value);
     return {true, std::nullopt};
   }
   if ((value >> 32) != 0 || ((offset == reg::eoi || offset == reg::esr) && value != 0)) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 
 #include "base/bits.hpp"
 #include "base/types.hpp"
@@ -56,7 +57,11 @@ struct LapicState {
   u64 tsc_deadline = 0;  // guest TSC; 0 = disarmed
   u64 timer_expiry = 0;  // host TSC; 0 = no timer runs
   std::array<u32, 8> isr{}, tmr{}, irr{};
-  bool nmi_request = false;  // taken by the vCPU
+  // Taken by the vCPU.
+  bool nmi_request = false;
+  bool init_request = false;
+  std::optional<u8> startup_request;  // SIPI's vector
+  std::optional<u64> icr_request;     // an IPI to be sent
 
   friend bool operator==(const LapicState&, const LapicState&) = default;
 };

@@ -1,5 +1,6 @@
 #include "hypervisor/kvm/plain_registers.hpp"
 
+#include "arch/x86/registers.hpp"
 #include "base/bytes.hpp"
 
 namespace softsnp::kvm {
@@ -113,6 +114,39 @@ void save_state(const svm::Vmcb& vmcb, const machine::CoreRegisters& core, svm::
   to.tsc_aux = core.tsc_aux;
   to.pkru = core.pkru;
   save_fpu(core.fxsave.data(), to);
+}
+
+void reset_registers(u32 signature, svm::Vmcb& vmcb, machine::CoreRegisters& core) {
+  namespace cr0 = x86::cr0;
+  const svm::SegmentRegister data{0, 0x92, 0xFFFF, 0};
+  vmcb.es = vmcb.ss = vmcb.ds = vmcb.fs = vmcb.gs = data;
+  vmcb.cs = {0xF000, 0x9A, 0xFFFF, 0xFFFF0000};
+  vmcb.gdtr = vmcb.idtr = {0, 0, 0xFFFF, 0};
+  vmcb.ldtr = {0, 0x82, 0xFFFF, 0};
+  vmcb.tr = {0, 0x83, 0xFFFF, 0};
+  vmcb.cpl = 0;
+  vmcb.efer = x86::efer::svme;
+  vmcb.cr0 = cr0::et | (vmcb.cr0 & (cr0::nw | cr0::cd));
+  vmcb.cr2 = vmcb.cr3 = vmcb.cr4 = 0;
+  vmcb.dr6 = 0xFFFF0FF0;
+  vmcb.dr7 = 0x400;
+  vmcb.rflags = 2;
+  vmcb.rip = 0xFFF0;
+  vmcb.rsp = vmcb.rax = 0;
+  vmcb.interrupt_state = 0;
+  core.gpr = {};
+  core.gpr[static_cast<usize>(x86::Gpr::rdx)] = signature;
+  core.dr = {};
+}
+
+void power_on_registers(svm::Vmcb& vmcb, machine::CoreRegisters& core) {
+  vmcb.cr0 = x86::cr0::nw | x86::cr0::cd;
+  reset_registers(0, vmcb, core);
+  svm::Vmsa fpu{};
+  fpu.x87_fcw = 0x40;
+  fpu.x87_ftw = 0xFF;
+  fpu.mxcsr = 0x1F80;
+  load_fpu(fpu, core.fxsave.data());
 }
 
 }  // namespace softsnp::kvm

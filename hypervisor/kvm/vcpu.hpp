@@ -4,24 +4,37 @@
 
 #include <optional>
 
+#include "arch/ghcb/ap_creation.hpp"
 #include "arch/ghcb/msr_protocol.hpp"
 #include "arch/svm/exit_code.hpp"
 #include "arch/x86/registers.hpp"
 #include "hypervisor/kvm/completion.hpp"
 #include "hypervisor/kvm/cpuid.hpp"
-#include "hypervisor/kvm/ghcb_request.hpp"
+#include "hypervisor/kvm/ghcb_session.hpp"
 #include "hypervisor/kvm/lapic.hpp"
 #include "hypervisor/kvm/mmio_emulator.hpp"
 #include "hypervisor/kvm/msr_store.hpp"
-#include "hypervisor/kvm/page_state_request.hpp"
 #include "hypervisor/kvm/vm_context.hpp"
+#include "hypervisor/kvm/vmpl_state.hpp"
 
 namespace softsnp::kvm {
+
+// KVM's defaults: KVM_SVM_DEFAULT_PLE_WINDOW and its maximum, KVM_DEFAULT_PLE_GAP.
+inline constexpr u16 pause_filter_count = 3000, pause_filter_count_max = 0xFFFF,
+                     pause_filter_threshold = 128;
+
+// Why a vCPU gave its core back without an exit to the VMM.
+enum class TurnEnd : u8 { time_over, waits, spins, sent_ipi };
 
 class VcpuImpl final : public Vcpu, private MmioDevice {
  public:
   VcpuImpl(VmContext& vm, u32 index, u32 apic_id, SystemPhysical vmcb_page);
   ~VcpuImpl() override;
+
+  u32 index() const override { return index_; }
+  u32 apic_id() const override { return apic_id_; }
+  MpState mp_state() const override { return mp_state_; }
+  Vmpl vmpl() const override { return vmpl_; }
 
   // vcpu_setup.cpp
   Result<void, Error> set_state(const svm::Vmsa& state) override;
@@ -30,14 +43,35 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   const svm::Vmsa& initial_state() const { return initial_state_; }
   void set_launched(SystemPhysical vmsa, Asid asid);
   void set_encrypted(Asid asid);
+  // KVM's defaults. A VM with one vCPU has nobody to give its turn to: PAUSE is not intercepted
+  // (KVM_X86_DISABLE_EXITS_PAUSE).
+  void enable_pause_filter();
 
   // vcpu_run.cpp
   KvmExit run(u64 deadline_tsc) override;
   void complete_io(std::span<const u8> bytes) override;
   void complete_mmio(std::span<const u8> bytes) override;
-  void complete_hypercall(u64 ret) override;
-  void complete_certificates(u64 ret, u64 npages) override { answer_certificates_ = {ret, npages}; }
+  void complete_hypercall(u64 ret) override { answer_.ret = ret; }
+  void complete_certificates(u64 ret, u64 npages) override { answer_.certificates = {ret, npages}; }
+
+  // vcpu_wait.cpp
   bool halted() const override;
+  // Has something to do now; timers that are due have fired.
+  bool poll();
+  // When a timer of its own wakes it; 0 = none does.
+  u64 next_wake() const;
+  // Something from outside can wake it: a device's interrupt.
+  bool can_be_interrupted() const;
+  std::string describe_wait() const;
+
+  // vcpu_run.cpp. Until end_tsc, or the VMM is needed, or it waits, or gives its turn away.
+  struct TurnResult {
+    std::optional<KvmExit> exit;
+    TurnEnd end = TurnEnd::time_over;
+  };
+  TurnResult take_turn(u64 end_tsc, u64 deadline_tsc);
+  // It comes from waiting for its turn (KVM: sched_in shrinks the PAUSE window).
+  void scheduled_in();
 
   // vcpu_inject.cpp
   bool ready_for_extint() const override;
@@ -45,7 +79,12 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   void request_extint_window(bool wanted) override { extint_window_wanted_ = wanted; }
   void inject_nmi() override { nmi_pending_ = true; }
 
+  // ghcb_ap_creation.cpp. A VMSA for that VMPL, or none any more. Another vCPU says so.
+  enum class When : u8 { now, on_init };
+  void request_vmsa(Vmpl vmpl, const PendingVmsa& pending, std::optional<u64> features, When when);
+
   Lapic& lapic() { return lapic_; }
+  const Lapic& lapic() const { return lapic_; }
 
  private:
   using Exit = std::optional<KvmExit>;
@@ -60,16 +99,38 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   ApicTime time() const;
   u64 guest_tsc() const { return vm_.port().tsc() + vm_.tsc_offset; }
   Exit before_entry(u64 deadline_tsc);
-  Exit idle(u64 deadline_tsc);
-  u64 quantum(u64 deadline_tsc) const;
+  u64 quantum(u64 until_tsc) const;
   Exit enter(u64 max_instructions);
-  Exit resume();
+  void prepare_tlb();
   std::vector<u8> take_answer(usize length);
+
+  // vcpu_resume.cpp
+  Exit resume();
+
+  // vcpu_wait.cpp
+  bool has_wake_event() const;
+  bool has_request() const;
+  bool stop_waiting();
+  Exit idle(u64 deadline_tsc);
+
+  // vcpu_reset.cpp
+  void accept_init_and_startup();
+  void reset();
+  void start(u8 vector);
+
+  // vcpu_vmpl.cpp
+  VmplState& current() { return states_[number(vmpl_)]; }
+  const VmplState& current() const { return states_[number(vmpl_)]; }
+  void install_vmsa(VmplState& state);
+  bool adopt_pending(VmplState& state);
+  void adopt_requested_vmsa();
+  void switch_to(Vmpl vmpl);
 
   // vcpu_inject.cpp
   bool interrupt_flag() const;
   bool in_shadow() const;
-  bool has_wake_event() const;
+  bool injection_allowed() const;
+  bool nmi_allowed() const { return nmi_pending_ && !current().events.nmi_masked; }
   void prepare_injection();
   bool inject_event();
   void request_interrupt_window(bool wanted);
@@ -83,7 +144,10 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   Exit handle_exit();
   Exit handle_plain_exit(svm::ExitCode code);
   Exit handle_hlt();
+  void handle_pause();
+  std::string where_vmsa() const;
   Exit fail_entry();
+  Exit fail_entry_without_vmsa() const;
   Exit unexpected_exit();
 
   // vcpu_npf.cpp
@@ -101,6 +165,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   void update_clock();
   bool write_clock_msr(u32 number, u64 value);
   void note_level_eoi(std::optional<u8> vector);
+  void send_ipi();
 
   // vcpu_plain.cpp: intercepts of a guest without SEV-ES
   CpuidState cpuid_state() const;
@@ -118,12 +183,12 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   void queue_page_fault(const TranslationFault& fault);
 
   // ghcb_msr.cpp
-  u64 features() const { return vm_.is_snp() ? ghcb::feature::sev_snp : 0; }
+  u64 features() const;
   Exit handle_vmgexit();
   Exit handle_msr_request(u64 request);
   void answer_msr(u64 request, u64 answer);
   Exit terminate_by_msr(u64 request, const ghcb::TerminationRequest& reason);
-  Exit reset_hold();
+  Exit reset_hold(ResetHold kind);
 
   // ghcb_page.cpp
   Exit handle_page_request(GuestPhysical at);
@@ -140,6 +205,17 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   Exit event_vmmcall();
   Exit event_jump_table();
   Exit event_terminate();
+
+  // ghcb_ap_creation.cpp
+  bool is_page_address(u64 gpa) const;
+  bool ap_creation_is_sound(const ghcb::ApCreation& asked, const VcpuImpl* target) const;
+  Exit event_ap_creation();
+  Exit event_apic_ids();
+
+  // ghcb_run_vmpl.cpp
+  bool can_run_vmpl(u64 vmpl);
+  Exit run_vmpl_by_msr(u64 request, u8 vmpl);
+  Exit event_run_vmpl();
 
   // ghcb_io.cpp
   Exit event_io();
@@ -160,12 +236,22 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
 
   VmContext& vm_;
   u32 index_;
+  u32 apic_id_;
   unsigned core_;
   SystemPhysical vmcb_page_;
   alignas(8) svm::Vmcb vmcb_{};
   machine::CoreRegisters registers_;  // plain guests
   svm::Vmsa initial_state_{};
-  bool runnable_ = false;
+  bool has_state_ = false;
+  MpState mp_state_;
+  std::optional<TurnEnd> turn_end_;  // the guest has given its turn away
+
+  Vmpl vmpl_ = Vmpl::vmpl0;
+  std::array<VmplState, vmpl_count> states_{};
+  Vmpl target_vmpl_ = Vmpl::vmpl0;   // of the last AP creation
+  bool vmsa_update_wanted_ = false;  // KVM_REQ_UPDATE_PROTECTED_GUEST_STATE
+  bool received_first_sipi_ = false;
+  ResetHold reset_hold_ = ResetHold::none;
 
   Lapic lapic_;
   CpuidTable cpuid_;
@@ -175,35 +261,15 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   u32 clock_version_ = 0;
 
   u64 flushed_at_shrink_ = ~u64{0};  // GuestMemory::shrink_count() of the last TLB flush
-  bool halted_ = false;
-  bool held_in_reset_ = false;
   std::optional<u8> extint_;
   bool extint_window_wanted_ = false;
   bool nmi_pending_ = false;
-  bool nmi_masked_ = false;
-  std::optional<u64> iret_at_;    // RIP of the intercepted IRET that unmasks NMIs
-  u64 interrupted_event_ = 0;     // EXITINTINFO to deliver again
-  std::optional<u64> exception_;  // EVENTINJ of a queued #GP, #UD, #PF
   std::optional<u8> level_eoi_;
   u8 entry_tpr_ = 0;
 
   Pending pending_;
-  std::vector<u8> answer_bytes_;
-  std::optional<u64> answer_return_;
-  struct CertificatesAnswer {
-    u64 ret = 0;
-    u64 npages = 0;
-  };
-  std::optional<CertificatesAnswer> answer_certificates_;
-
-  // SEV-ES shows these only by write traps.
-  u64 trapped_cr0_ = 0, trapped_cr4_ = 0, trapped_efer_ = 0;
-  std::optional<GuestPhysical> registered_ghcb_;
-  bool ghcb_open_ = false;  // request_ waits for its answer to be written back
-  GhcbRequest request_;
-  u64 response1_ = 0, response2_ = 0;
-  PageStateRequest page_state_;
-  std::array<u8, page_size> message_{};  // the guest's message to the AMD-SP, copied
+  VmmAnswer answer_;
+  GhcbSession ghcb_;
 
   MmioEmulator emulator_;
   struct LastFault {

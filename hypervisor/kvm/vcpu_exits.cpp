@@ -1,4 +1,5 @@
 // Exit codes: automatic exits of SEV-ES guests and, for plain guests, all intercepts.
+#include <algorithm>
 #include <cerrno>
 
 #include "arch/x86/registers.hpp"
@@ -19,7 +20,9 @@ VcpuImpl::Exit VcpuImpl::handle_exit() {
     case svm::ExitCode::intr:
     case svm::ExitCode::nmi:
     case svm::ExitCode::smi:
+      return std::nullopt;
     case svm::ExitCode::pause:
+      handle_pause();
       return std::nullopt;
     case svm::ExitCode::vintr:
       request_interrupt_window(false);
@@ -29,13 +32,13 @@ VcpuImpl::Exit VcpuImpl::handle_exit() {
     case svm::ExitCode::shutdown:
       return KvmExit(ShutdownExit{});
     case svm::ExitCode::efer_write_trap:
-      trapped_efer_ = vmcb_.exitinfo1;
+      current().trapped.efer = vmcb_.exitinfo1;
       return std::nullopt;
     case svm::ExitCode::cr0_write_trap:
-      trapped_cr0_ = vmcb_.exitinfo1;
+      current().trapped.cr0 = vmcb_.exitinfo1;
       return std::nullopt;
     case svm::ExitCode::cr4_write_trap:
-      trapped_cr4_ = vmcb_.exitinfo1;
+      current().trapped.cr4 = vmcb_.exitinfo1;
       return std::nullopt;
     case svm::ExitCode::cr8_write_trap:
       lapic_.set_tpr(static_cast<u8>(vmcb_.exitinfo1 << 4));
@@ -80,7 +83,7 @@ VcpuImpl::Exit VcpuImpl::handle_plain_exit(svm::ExitCode code) {
       queue_exception(x86::Vector::gp, 0);
       return std::nullopt;
     case svm::ExitCode::iret:
-      iret_at_ = vmcb_.rip;
+      current().events.iret_at = vmcb_.rip;
       vmcb_.intercept_misc1 &= ~svm::misc1::iret;
       return std::nullopt;
     case svm::ExitCode::vmrun:
@@ -105,8 +108,25 @@ VcpuImpl::Exit VcpuImpl::handle_hlt() {
   if (!vm_.hides_registers()) {
     skip_instruction();
   }
-  halted_ = true;
+  mp_state_ = MpState::halted;
   return std::nullopt;
+}
+
+// A vCPU that spins lets others run, for one of them has what it waits for (KVM:
+// pause_interception(), grow_ple_window(), kvm_vcpu_on_spin()).
+void VcpuImpl::handle_pause() {
+  if (!vm_.hides_registers()) {
+    skip_instruction();
+  }
+  vmcb_.pause_filter_count =
+      static_cast<u16>(std::min<u32>(u32{vmcb_.pause_filter_count} * 2, pause_filter_count_max));
+  turn_end_ = TurnEnd::spins;
+}
+
+std::string VcpuImpl::where_vmsa() const {
+  const auto& gpa = current().vmsa_gpa;
+  return ", VMPL" + std::to_string(number(vmpl_)) +
+         (gpa ? ", by AP creation from gPA " + hex(gpa->value()) : ", measured at launch");
 }
 
 VcpuImpl::Exit VcpuImpl::fail_entry() {
@@ -125,11 +145,20 @@ VcpuImpl::Exit VcpuImpl::fail_entry() {
               ? "VMRUN refused (VMEXIT_INVALID): the VMSA page is not the guest's, is immutable or "
                 "not marked as VMSA in the RMP, EFER.SVME is clear in it, or the control area is "
                 "not consistent; VMSA at sPA " +
-                    hex(vmcb_.vmsa_pointer) + ", ASID " + std::to_string(vmcb_.asid)
+                    hex(vmcb_.vmsa_pointer) + ", ASID " + std::to_string(vmcb_.asid) + where_vmsa()
               : "VMRUN refused (VMEXIT_INVALID): the guest state is not consistent";
       break;
   }
   return KvmExit(std::move(exit));
+}
+
+VcpuImpl::Exit VcpuImpl::fail_entry_without_vmsa() const {
+  const std::string who = "VMRUN refused: vCPU " + std::to_string(index_) + " has no VMSA at VMPL" +
+                          std::to_string(number(vmpl_));
+  const auto& gpa = current().vmsa_gpa;
+  return KvmExit(FailEntryExit{~u64{0}, gpa ? who + ": AP creation named gPA " + hex(gpa->value()) +
+                                                  ", which is no page of a guest_memfd"
+                                            : who});
 }
 
 VcpuImpl::Exit VcpuImpl::unexpected_exit() {

@@ -1,5 +1,6 @@
 // Interrupts, NMIs and exceptions on their way into the guest. APM2 15.20-15.21; KVM's
 // inject_pending_event; GHCB sheet 3.4 for NMIs.
+#include "arch/snp/features.hpp"
 #include "arch/x86/registers.hpp"
 #include "hypervisor/kvm/vcpu.hpp"
 
@@ -19,27 +20,29 @@ bool VcpuImpl::in_shadow() const {
 }
 
 bool VcpuImpl::ready_for_extint() const {
-  return runnable_ && interrupt_flag() && !in_shadow() && !extint_ && interrupted_event_ == 0 &&
-         !exception_ && !(nmi_pending_ && !nmi_masked_) && lapic_.accepts_extint();
+  const EventState& events = current().events;
+  return has_state_ && injection_allowed() && interrupt_flag() && !in_shadow() && !extint_ &&
+         events.interrupted == 0 && !events.exception && !nmi_allowed() && lapic_.accepts_extint();
 }
 
-bool VcpuImpl::has_wake_event() const {
-  if (nmi_pending_ && !nmi_masked_) {
-    return true;
-  }
-  return interrupt_flag() && (extint_ || lapic_.pending_vector());
+// The hypervisor's own injection is closed to a VMPL with restricted injection, which takes #HV
+// alone, and to one with alternate injection, for which a higher VMPL injects (hardware sheet 6.4).
+// What comes meanwhile waits for a VMPL that takes it (svsm sheet 8.2, [K24]).
+bool VcpuImpl::injection_allowed() const {
+  constexpr u64 closed = snp::feature::restricted_injection | snp::feature::alternate_injection;
+  return (current().sev_features & closed) == 0;
 }
 
 void VcpuImpl::queue_exception(x86::Vector vector, std::optional<u32> error_code) {
-  exception_ = event::make(static_cast<u8>(vector), event::Type::exception, error_code.has_value(),
-                           error_code.value_or(0));
+  current().events.exception = event::make(static_cast<u8>(vector), event::Type::exception,
+                                           error_code.has_value(), error_code.value_or(0));
 }
 
 // An event whose delivery was cut short is delivered again; what the guest's own instruction or a
 // re-executed #VC raises comes back by itself (KVM's svm_complete_interrupts).
 void VcpuImpl::take_interrupted_event() {
   const u64 info = vmcb_.exitintinfo;
-  interrupted_event_ = 0;
+  current().events.interrupted = 0;
   if ((info & event::valid) == 0) {
     return;
   }
@@ -50,7 +53,7 @@ void VcpuImpl::take_interrupted_event() {
                           (type == event::Type::exception &&
                            (is(x86::Vector::vc) || is(x86::Vector::bp) || is(x86::Vector::of)));
   if (!comes_back) {
-    interrupted_event_ = info;
+    current().events.interrupted = info;
   }
 }
 
@@ -65,18 +68,21 @@ void VcpuImpl::request_interrupt_window(bool wanted) {
 
 // True if something was put into EVENTINJ.
 bool VcpuImpl::inject_event() {
-  if (interrupted_event_ != 0) {
-    vmcb_.eventinj = std::exchange(interrupted_event_, 0);
+  if (current().events.interrupted != 0) {
+    vmcb_.eventinj = std::exchange(current().events.interrupted, 0);
     return true;
   }
-  if (exception_) {
-    vmcb_.eventinj = *exception_;
-    exception_.reset();
+  if (current().events.exception) {
+    vmcb_.eventinj = *current().events.exception;
+    current().events.exception.reset();
     return true;
   }
-  if (nmi_pending_ && !nmi_masked_ && !in_shadow()) {
+  if (!injection_allowed()) {
+    return false;
+  }
+  if (nmi_allowed() && !in_shadow()) {
     nmi_pending_ = false;
-    nmi_masked_ = true;
+    current().events.nmi_masked = true;
     // A plain guest unmasks NMIs by IRET, an SEV-ES guest by an event (hardware sheet 7.4).
     if (!vm_.hides_registers()) {
       vmcb_.intercept_misc1 |= svm::misc1::iret;
@@ -103,19 +109,19 @@ bool VcpuImpl::inject_event() {
 void VcpuImpl::prepare_injection() {
   vmcb_.eventinj = 0;
   if (inject_event()) {
-    vm_.observer.injection({index_, vmcb_.eventinj});
+    vm_.observer.injection({index_, vmcb_.eventinj, vmpl_});
   }
-  const bool waiting =
-      extint_ || lapic_.pending_vector() || (extint_window_wanted_ && lapic_.accepts_extint());
+  const bool waiting = injection_allowed() && (extint_ || lapic_.pending_vector() ||
+                                               (extint_window_wanted_ && lapic_.accepts_extint()));
   request_interrupt_window(waiting);
   sync_tpr_to_vmcb();
 }
 
 // An intercepted IRET has not run yet: NMIs stay masked until RIP has left it.
 void VcpuImpl::note_iret_progress() {
-  if (iret_at_ && vmcb_.rip != *iret_at_) {
-    iret_at_.reset();
-    nmi_masked_ = false;
+  if (current().events.iret_at && vmcb_.rip != *current().events.iret_at) {
+    current().events.iret_at.reset();
+    current().events.nmi_masked = false;
   }
 }
 

@@ -14,6 +14,14 @@ void VcpuImpl::note_level_eoi(std::optional<u8> vector) {
   }
 }
 
+// After a write to the local APIC that may have been one of its ICR.
+void VcpuImpl::send_ipi() {
+  const std::optional<u64> icr = lapic_.take_ipi();
+  if (icr && vm_.vcpus.send(message_of_icr(*icr, lapic_.is_x2apic()), this)) {
+    turn_end_ = TurnEnd::sent_ipi;
+  }
+}
+
 std::optional<u64> VcpuImpl::read_msr(u32 number) {
   ++vm_.counters.msr_reads;
   if (number >= msr::x2apic_first && number <= msr::x2apic_last) {
@@ -49,6 +57,7 @@ bool VcpuImpl::write_msr(u32 number, u64 value) {
   if (number >= msr::x2apic_first && number <= msr::x2apic_last) {
     const Lapic::MsrWrite done = lapic_.write_msr(number, value, time());
     note_level_eoi(done.level_eoi);
+    send_ipi();
     return done.ok;
   }
   switch (number) {

@@ -51,7 +51,7 @@ VcpuImpl::Exit VcpuImpl::handle_npf() {
   const GuestMemory::FaultAnswer answer = vm_.memory.handle_fault(gpa, info);
   const bool is_mmio = !vm_.hides_registers() && !answer.has_slot;
   const NpfResolution resolution = is_mmio ? NpfResolution::mmio_emulated : answer.resolution;
-  vm_.observer.npf({index_, gpa, info, resolution});
+  vm_.observer.npf({index_, gpa, info, resolution, vmpl_});
   if (is_mmio) {
     last_fault_ = {};
     return emulate_mmio(emulator_.start());
@@ -119,6 +119,7 @@ void VcpuImpl::write(GuestPhysical gpa, unsigned size, u64 value) {
   const u32 offset = static_cast<u32>(gpa.page_offset());
   if (size == 4 && (offset & 15) == 0) {
     note_level_eoi(lapic_.write(offset, static_cast<u32>(value), time()));
+    send_ipi();
   }
 }
 

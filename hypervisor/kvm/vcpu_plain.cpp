@@ -14,9 +14,9 @@ constexpr u64 xcr0_x87 = 1, xcr0_sse = 2, xcr0_avx = 4;
 
 CpuidState VcpuImpl::cpuid_state() const {
   CpuidState state;
-  state.apic_id = lapic_.state().id;
+  state.apic_id = apic_id_;
   state.apic_enabled = lapic_.is_enabled();
-  state.cr4 = vm_.hides_registers() ? trapped_cr4_ : vmcb_.cr4;
+  state.cr4 = vm_.hides_registers() ? current().trapped.cr4 : vmcb_.cr4;
   state.xcr0 = registers_.xcr0;
   state.xss = registers_.xss;
   return state;

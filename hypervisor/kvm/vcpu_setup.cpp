@@ -1,6 +1,7 @@
 // The VMCB as KVM sets it up. linux-boot sheet 2.7; hardware sheet 8.3, 9.1.
 #include <cerrno>
 
+#include "arch/snp/features.hpp"
 #include "arch/x86/registers.hpp"
 #include "base/bytes.hpp"
 #include "hypervisor/kvm/error.hpp"
@@ -19,9 +20,11 @@ constexpr u64 power_on_pat = 0x0007040600070406;
 VcpuImpl::VcpuImpl(VmContext& vm, u32 index, u32 apic_id, SystemPhysical vmcb_page)
     : vm_(vm),
       index_(index),
+      apic_id_(apic_id),
       core_(index % vm.port().core_count()),
       vmcb_page_(vmcb_page),
-      lapic_(apic_id),
+      mp_state_(index == 0 ? MpState::runnable : MpState::uninitialized),
+      lapic_(apic_id, index == 0 ? Lapic::Role::bsp : Lapic::Role::ap),
       emulator_(vm.memory, vmcb_, registers_, *this) {
   set_common_controls();
   if (vm_.hides_registers()) {
@@ -32,6 +35,7 @@ VcpuImpl::VcpuImpl(VmContext& vm, u32 index, u32 apic_id, SystemPhysical vmcb_pa
 }
 
 VcpuImpl::~VcpuImpl() {
+  vm_.core_asids.forget(vmcb_page_);
   vm_.host.memory.release(vmcb_page_, PageSize::size_4k);
 }
 
@@ -58,8 +62,11 @@ void VcpuImpl::set_protected_controls() {
   vmcb_.intercept_misc2 |= misc2::efer_write_trap | cr_traps;
   vmcb_.intercept_dr_read = dr7_bit;
   vmcb_.intercept_dr_write = dr7_bit;
-  // The GHCB MSR's reset value is the SEV information (GHCB sheet 2).
+  // The GHCB MSR's reset value is the SEV information (GHCB sheet 2), at each VMPL.
   vmcb_.ghcb = sev_information();
+  for (VmplState& state : states_) {
+    state.ghcb_msr = vmcb_.ghcb;
+  }
 }
 
 // KVM gives SEV-ES guests version 1 of the protocol unless told otherwise, and SNP guests
@@ -75,8 +82,8 @@ void VcpuImpl::set_plain_controls() {
   vmcb_.asid = number(vm_.plain_asid);
   vmcb_.intercept_misc1 |= misc1::rsm;
   vmcb_.intercept_misc2 |= misc2::xsetbv;
-  vmcb_.efer = x86::efer::svme;
   vmcb_.g_pat = power_on_pat;
+  power_on_registers(vmcb_, registers_);
 }
 
 Result<void, Error> VcpuImpl::set_state(const svm::Vmsa& state) {
@@ -89,8 +96,10 @@ Result<void, Error> VcpuImpl::set_state(const svm::Vmsa& state) {
   }
   load_state(state, vmcb_, registers_);
   vmcb_.efer |= x86::efer::svme;
-  runnable_ = true;
-  halted_ = false;
+  has_state_ = true;
+  if (mp_state_ == MpState::halted) {
+    mp_state_ = MpState::runnable;
+  }
   return {};
 }
 
@@ -105,9 +114,9 @@ svm::Vmsa VcpuImpl::state() const {
     return initial_state_;
   }
   svm::Vmsa visible{};
-  visible.cr0 = trapped_cr0_;
-  visible.cr4 = trapped_cr4_;
-  visible.efer = trapped_efer_;
+  visible.cr0 = current().trapped.cr0;
+  visible.cr4 = current().trapped.cr4;
+  visible.efer = current().trapped.efer;
   return visible;
 }
 
@@ -118,12 +127,21 @@ void VcpuImpl::set_encrypted(Asid asid) {
 }
 
 void VcpuImpl::set_launched(SystemPhysical vmsa, Asid asid) {
+  states_[0].vmsa = vmsa;
+  states_[0].sev_features = vm_.is_snp() ? snp::feature::snp_active : 0;
+  vm_.vmpl_features[0] = states_[0].sev_features;
   vmcb_.vmsa_pointer = vmsa.value();
   vmcb_.asid = number(asid);
-  trapped_cr0_ = initial_state_.cr0;
-  trapped_cr4_ = initial_state_.cr4;
-  trapped_efer_ = initial_state_.efer;
-  runnable_ = true;
+  current().trapped.cr0 = initial_state_.cr0;
+  current().trapped.cr4 = initial_state_.cr4;
+  current().trapped.efer = initial_state_.efer;
+  has_state_ = true;
+}
+
+void VcpuImpl::enable_pause_filter() {
+  vmcb_.intercept_misc1 |= misc1::pause;
+  vmcb_.pause_filter_count = pause_filter_count;
+  vmcb_.pause_filter_threshold = pause_filter_threshold;
 }
 
 }  // namespace softsnp::kvm

@@ -5,12 +5,14 @@
 #include <vector>
 
 #include "hypervisor/host/host_kernel.hpp"
+#include "hypervisor/kvm/core_asids.hpp"
 #include "hypervisor/kvm/events.hpp"
 #include "hypervisor/kvm/guest_memory.hpp"
 #include "hypervisor/kvm/kvm.hpp"
 #include "hypervisor/kvm/request_limiter.hpp"
 #include "hypervisor/kvm/sev_guest.hpp"
 #include "hypervisor/kvm/snp_guest.hpp"
+#include "hypervisor/kvm/vcpu_set.hpp"
 
 namespace softsnp::kvm {
 
@@ -28,6 +30,8 @@ struct VmContext {
   GuestMemory& memory;
   SnpGuest& snp;  // idle in other VMs
   SevGuest& sev;  // idle in VMs that are not SEV or SEV-ES
+  VcpuSet& vcpus;
+  CoreAsids& core_asids;
   PermissionMaps maps;
   Asid plain_asid;
 
@@ -40,6 +44,8 @@ struct VmContext {
   RequestLimiter request_limiter{};
   u64 vmsa_features = 0;             // of VMPL0, beside SNPActive
   bool alternate_injection = false;  // offered to the VMPLs below it
+  // SEV_FEATURES of the first VMSA at each VMPL: later ones have the same injection mode.
+  std::array<std::optional<u64>, vmpl_count> vmpl_features{};
 
   bool is_snp() const { return type == VmType::snp; }
   bool is_sev() const { return type == VmType::sev || type == VmType::sev_es; }

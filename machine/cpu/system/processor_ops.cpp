@@ -1,5 +1,7 @@
 // CPUID, time stamps, random numbers, HLT, PAUSE, MONITOR, caches and TLB. APM3; intercepts APM2
 // 15.9, PAUSE filter 15.14.4.
+#include <utility>
+
 #include "machine/cpu/system/handlers.hpp"
 #include "machine/cpu/system/segments.hpp"
 
@@ -118,27 +120,40 @@ Step hlt(System& system, const Instruction&) {
   return Step::next;
 }
 
+// APM2 15.14.4: the PAUSE that brings the count to zero exits.
+static Step count_pause(System& system) {
+  u16& left = system.controls().pauses_left;
+  left -= left == 0 ? 0 : 1;
+  return left != 0 ? Step::next : system.intercept(ExitCode::pause);
+}
+
+// With a threshold: one that comes late starts the count again and is not counted, and the one that
+// would bring the count below zero exits.
+static Step count_close_pause(System& system) {
+  Controls& controls = system.controls();
+  const u64 now = system.platform().tsc();
+  const u64 elapsed = now - std::exchange(controls.last_pause, now);
+  if (elapsed > controls.vmcb.pause_filter_threshold) {
+    controls.pauses_left = controls.vmcb.pause_filter_count;
+    return Step::next;
+  }
+  if (controls.pauses_left == 0) {
+    return system.intercept(ExitCode::pause);
+  }
+  --controls.pauses_left;
+  return Step::next;
+}
+
 Step pause(System& system, const Instruction&) {
   Controls& controls = system.controls();
   if (!system.intercepts(ExitCode::pause)) {
     return Step::next;
   }
   const svm::Vmcb& vmcb = controls.vmcb;
-  if (vmcb.pause_filter_count != 0) {
-    const u64 now = system.platform().tsc();
-    const bool far_apart =
-        vmcb.pause_filter_threshold != 0 && now - controls.last_pause > vmcb.pause_filter_threshold;
-    controls.last_pause = now;
-    if (far_apart) {
-      controls.pauses_left = vmcb.pause_filter_count;
-    }
-    if (controls.pauses_left != 0) {
-      --controls.pauses_left;
-      return Step::next;
-    }
-    controls.pauses_left = vmcb.pause_filter_count;
+  if (vmcb.pause_filter_count == 0) {
+    return system.intercept(ExitCode::pause);
   }
-  return system.intercept(ExitCode::pause);
+  return vmcb.pause_filter_threshold == 0 ? count_pause(system) : count_close_pause(system);
 }
 
 // MONITOR arms nothing: MWAIT then ends at once, as it may for any reason.

@@ -23,13 +23,13 @@ TEST(GhcbMsr, AnswersOfTheKernel) {
   EXPECT_TRUE(is_shutdown(t.msr_exit(0x002)));
   EXPECT_EQ(t.msr, 0x0002000133000001u);
   t.msr_exit(0x080);
-  EXPECT_EQ(t.msr, 0x1081u) << "SEV-SNP only: AP creation is not offered";
+  EXPECT_EQ(t.msr, 0x33081u) << "SEV-SNP, AP creation, APIC ID list, multi-VMPL";
   t.msr_exit(0x010);
   EXPECT_EQ(t.msr, 0xFFFFFFFFFFFFF011u);
   t.msr_exit(0x12345012);
   EXPECT_EQ(t.msr, 0x12345013u);
   t.msr_exit(0x016);
-  EXPECT_EQ(t.msr, 0x016u) << "unknown to KVM 6.12: unchanged";
+  EXPECT_EQ(t.msr, 0x017u) << "the VMPL that runs already";
   t.msr_exit(0xABC0F3);
   EXPECT_EQ(t.msr, 0xABC0F3u);
 }
@@ -119,7 +119,9 @@ std::vector<BadRequest> bad_requests() {
   add("no EI2", Malformed::missing_input, page);
   add("CPUID without registers", Malformed::missing_input, event_page(Event::cpuid));
   add("unknown", Malformed::invalid_event, event_page(static_cast<Event>(0x8000ABCD)));
-  add("AP creation", Malformed::invalid_event, event_page(Event::ap_creation, 1));
+  add("#HV timer", Malformed::invalid_event, event_page(Event::hv_timer, 1));
+  add("AP creation without RAX", Malformed::missing_input, event_page(Event::ap_creation, 1));
+  add("APIC ids without RAX", Malformed::missing_input, event_page(Event::apic_id_list));
   add("jump table", Malformed::invalid_input, event_page(Event::ap_jump_table, 2));
   page = event_page(Event::ioio, 0x03F80000 | 3 << 4);
   page.valid_bitmap.set(field::rax);
@@ -189,7 +191,7 @@ TEST(GhcbPageProtocol, CpuidMsrAndVmmcall) {
   EXPECT_EQ(t.page().rax, static_cast<u64>(-1));
 
   t.page_exit(event_page(Event::features));
-  t.expect_answer(0, 1);
+  t.expect_answer(0, 0x33);
   t.page_exit(event_page(Event::ap_jump_table, 0, 0x9000));
   t.page_exit(event_page(Event::ap_jump_table, 1, 0));
   t.expect_answer(0, 0x9000);

@@ -115,9 +115,24 @@ TEST(GhcbRequest, GuestRequestPagesAreAlignedAndDistinct) {
 
 TEST(GhcbRequest, UnknownAndUnadvertisedEventsAreInvalid) {
   for (const u64 code :
-       {u64{0}, u64{0x10}, u64{0x78}, u64{0x403}, u64{0x80000000}, u64{0x80000013}, u64{0x80000014},
-        u64{0x80000017}, u64{0x80000018}, u64{0x80000019}, u64{0x100000072}, ~u64{0}}) {
+       {u64{0}, u64{0x10}, u64{0x78}, u64{0x403}, u64{0x80000000}, u64{0x80000014}, u64{0x80000015},
+        u64{0x80000016}, u64{0x80000019}, u64{0x100000072}, ~u64{0}}) {
     EXPECT_EQ(check_request(make(code, {}), GuestKind::snp), Malformed::invalid_event) << code;
+  }
+}
+
+TEST(GhcbRequest, EventsOfSnpGuestsNeedTheirRegisters) {
+  const u64 creation = number(Event::ap_creation), ids = number(Event::apic_id_list);
+  GhcbRequest create = make(creation, {});
+  create.exit_info1 = 1;
+  EXPECT_EQ(check_request(create, GuestKind::snp), Malformed::missing_input);
+  create.exit_info1 = 0x1'0000'0002;
+  EXPECT_EQ(check_request(create, GuestKind::snp), std::nullopt) << "destroy needs no RAX";
+  EXPECT_EQ(check_request(make(creation, {field::rax}), GuestKind::snp), std::nullopt);
+  EXPECT_EQ(check_request(make(ids, {}), GuestKind::snp), Malformed::missing_input);
+  EXPECT_EQ(check_request(make(ids, {field::rax}), GuestKind::snp), std::nullopt);
+  for (const u64 code : {creation, ids, number(Event::run_vmpl)}) {
+    EXPECT_EQ(check_request(make(code, {field::rax}), GuestKind::sev_es), Malformed::missing_input);
   }
 }
 

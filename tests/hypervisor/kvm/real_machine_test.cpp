@@ -2,59 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "arch/ghcb/msr_protocol.hpp"
-#include "arch/x86/registers.hpp"
-#include "base/bytes.hpp"
-#include "hypervisor/kvm/kvm.hpp"
-#include "machine/machine.hpp"
+#include "tests/hypervisor/kvm/machine_guest.hpp"
 
 namespace softsnp::kvm {
 namespace {
-
-constexpr u64 mib = u64{1} << 20;
-constexpr u64 c_bit = u64{1} << 51;
-constexpr u64 code_at = 0x1000, table_at = 0x2000, ram = 4 * mib;
-
-machine::Config config() {
-  machine::Config c;
-  c.dram_bytes = 64 * mib;
-  c.seed = 1;
-  return c;
-}
-
-// Code at 1000h, page tables from 2000h that map the first 2 MiB, and 4 MiB of zeros otherwise.
-std::vector<u8> image(std::span<const u8> code, u64 encryption) {
-  std::vector<u8> bytes(0x4000);
-  std::copy(code.begin(), code.end(), bytes.begin());
-  store_le<u64>(&bytes[0x1000], (table_at + 0x1000) | 3);
-  store_le<u64>(&bytes[0x2000], (table_at + 0x2000) | 3);
-  store_le<u64>(&bytes[0x3000], 0x83 | encryption);
-  return bytes;
-}
-
-svm::Vmsa long_mode() {
-  svm::Vmsa s{};
-  s.cr0 = x86::cr0::pe | x86::cr0::pg | x86::cr0::et;
-  s.cr4 = x86::cr4::pae;
-  s.cr3 = table_at;
-  s.efer = x86::efer::lme | x86::efer::lma;
-  s.cs = {0x10, 0x29B, 0xFFFFFFFF, 0};
-  const svm::SegmentRegister data{0x18, 0xC93, 0xFFFFFFFF, 0};
-  s.ds = data;
-  s.es = data;
-  s.ss = data;
-  s.ldtr = {0, 0x82, 0xFFFF, 0};
-  s.tr = {0, 0x8B, 0xFFFF, 0};
-  s.rflags = 2;
-  s.rip = code_at;
-  s.rsp = 0x100000;
-  s.dr6 = 0xFFFF0FF0;
-  s.dr7 = 0x400;
-  s.g_pat = 0x0007040600070406;
-  s.xcr0 = 1;
-  s.mxcsr = 0x1F80;
-  s.x87_fcw = 0x37F;
-  return s;
-}
 
 // Asks for the SEV information, then ends with the C-bit's position as its reason code.
 constexpr u8 snp_code[] = {
@@ -71,45 +22,6 @@ constexpr u8 snp_code[] = {
     0x0F, 0x30,                    // wrmsr
     0xF3, 0x0F, 0x01, 0xD9,        // vmgexit
     0xF4,                          // hlt
-};
-
-struct SnpGuestOnMachine {
-  explicit SnpGuestOnMachine(std::span<const u8> code) : machine(config()) {
-    kvm = make_kvm(machine.port());
-    VmConfig vm_config;
-    vm_config.type = VmType::snp;
-    auto made = kvm->create_vm(vm_config);
-    EXPECT_TRUE(made.ok()) << (made.ok() ? "" : made.error().what);
-    vm = std::move(made.value());
-    EXPECT_TRUE(vm->set_memory_region(0, GuestPhysical(0), ram).ok());
-    EXPECT_TRUE(vm->set_private(GuestPhysical(0), ram, true).ok());
-    vcpu = vm->create_vcpu(0).value();
-    vcpu->set_cpuid(kvm->supported_cpuid(VmType::snp));
-    EXPECT_TRUE(vcpu->set_state(long_mode()).ok());
-    const auto started = vm->launch_start({});
-    EXPECT_TRUE(started.ok()) << (started.ok() ? "" : started.error().what);
-    const std::vector<u8> bytes = image(code, c_bit);
-    update(0, 0x1000, LaunchPageType::zero, {});
-    update(code_at, bytes.size(), LaunchPageType::normal, bytes);
-    update(0x5000, 2 * mib - 0x5000, LaunchPageType::zero, {});
-    update(2 * mib, 2 * mib, LaunchPageType::zero, {});
-    const auto finished = vm->launch_finish({});
-    EXPECT_TRUE(finished.ok()) << (finished.ok() ? "" : finished.error().what);
-  }
-  void update(u64 gpa, u64 length, LaunchPageType type, std::span<const u8> bytes) {
-    LaunchUpdate u;
-    u.gpa = GuestPhysical(gpa);
-    u.length = length;
-    u.type = type;
-    u.bytes = bytes;
-    const auto done = vm->launch_update(u);
-    EXPECT_TRUE(done.ok()) << (done.ok() ? "" : done.error().what);
-  }
-
-  machine::Machine machine;
-  std::unique_ptr<Kvm> kvm;
-  std::unique_ptr<Vm> vm;
-  Vcpu* vcpu = nullptr;
 };
 
 TEST(RealMachine, SnpGuestTalksThroughItsMsr) {
@@ -137,7 +49,7 @@ TEST(RealMachine, SnpGuestStopsAtTheDeadline) {
 
 // A VM that is gone leaves the machine able to run the next one.
 TEST(RealMachine, VmsComeAndGo) {
-  machine::Machine machine(config());
+  machine::Machine machine(small_machine());
   auto kvm = make_kvm(machine.port());
   for (int round = 0; round < 3; ++round) {
     VmConfig vm_config;
@@ -159,7 +71,7 @@ TEST(RealMachine, VmsComeAndGo) {
 }
 
 TEST(RealMachine, PlainGuestWritesAPortAndHalts) {
-  machine::Machine machine(config());
+  machine::Machine machine(small_machine());
   auto kvm = make_kvm(machine.port());
   auto vm = std::move(kvm->create_vm({}).value());
   ASSERT_TRUE(vm->set_memory_region(0, GuestPhysical(0), ram).ok());

@@ -318,18 +318,34 @@ TEST(Intercepts, VmgexitOnlyInSevEsGuests) {
   EXPECT_EQ(c.system.exit().code, ExitCode::vmmcall);
 }
 
-TEST(Intercepts, PauseFilterCountsAndForgets) {
+TEST(Intercepts, PauseFilterCountsDownToZero) {
+  Bench b;
+  guest(b, true);
+  set_intercept(b, ExitCode::pause);
+  EXPECT_EQ(b.run(SystemOp::pause), Outcome::vmexit) << "no count: every PAUSE";
+  b.system.controls().vmcb.pause_filter_count = 3;
+  b.system.controls().pauses_left = 3;  // as VMRUN loads it
+  EXPECT_EQ(b.run(SystemOp::pause), Outcome::done);
+  b.platform.now += 1000000;
+  EXPECT_EQ(b.run(SystemOp::pause), Outcome::done) << "time does not count";
+  EXPECT_EQ(b.run(SystemOp::pause), Outcome::vmexit);
+}
+
+TEST(Intercepts, PauseFilterThresholdForgets) {
   Bench b;
   guest(b, true);
   set_intercept(b, ExitCode::pause);
   b.system.controls().vmcb.pause_filter_count = 2;
   b.system.controls().vmcb.pause_filter_threshold = 100;
   b.system.controls().pauses_left = 2;
+  b.system.controls().last_pause = b.platform.now;
   EXPECT_EQ(b.run(SystemOp::pause), Outcome::done);
-  b.platform.now += 1000;  // far apart: counts from the start
+  b.platform.now += 101;
+  EXPECT_EQ(b.run(SystemOp::pause), Outcome::done) << "late: starts again and is not counted";
+  b.platform.now += 100;
   EXPECT_EQ(b.run(SystemOp::pause), Outcome::done);
-  EXPECT_EQ(b.run(SystemOp::pause), Outcome::done);
-  EXPECT_EQ(b.run(SystemOp::pause), Outcome::vmexit);
+  EXPECT_EQ(b.run(SystemOp::pause), Outcome::done) << "the count is zero";
+  EXPECT_EQ(b.run(SystemOp::pause), Outcome::vmexit) << "below zero";
 }
 
 }  // namespace

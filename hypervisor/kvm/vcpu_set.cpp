@@ -1,0 +1,73 @@
+#include "hypervisor/kvm/vcpu_set.hpp"
+
+#include "hypervisor/kvm/vcpu.hpp"
+
+namespace softsnp::kvm {
+
+VcpuSet::VcpuSet() = default;
+VcpuSet::~VcpuSet() = default;
+
+void VcpuSet::add(std::unique_ptr<VcpuImpl> vcpu) {
+  vcpus_.push_back(std::move(vcpu));
+  if (vcpus_.size() > 1) {
+    for (const auto& each : vcpus_) {
+      each->enable_pause_filter();
+    }
+  }
+}
+
+void VcpuSet::clear() {
+  vcpus_.clear();
+}
+
+VcpuImpl* VcpuSet::find(u32 apic_id) const {
+  for (const auto& vcpu : vcpus_) {
+    if (vcpu->apic_id() == apic_id) {
+      return vcpu.get();
+    }
+  }
+  return nullptr;
+}
+
+bool VcpuSet::is_for(const ApicMessage& message, const VcpuImpl* from, const VcpuImpl& to) const {
+  if (!to.lapic().is_enabled()) {
+    return false;
+  }
+  switch (message.shorthand) {
+    case ApicMessage::Shorthand::none:
+      return to.lapic().matches(message.destination, message.is_logical, message.source);
+    case ApicMessage::Shorthand::self:
+      return &to == from;
+    case ApicMessage::Shorthand::all:
+      return true;
+    case ApicMessage::Shorthand::others:
+      return &to != from;
+  }
+  return false;
+}
+
+// Lowest priority is arbitrated as KVM does it by default, by the vector and not by priorities: the
+// (vector mod n)-th of those that are addressed and enabled (kvm_vector_to_index).
+bool VcpuSet::send(const ApicMessage& message, const VcpuImpl* from) {
+  if (message.is_deassert()) {
+    return false;
+  }
+  std::vector<VcpuImpl*> takers;
+  for (const auto& vcpu : vcpus_) {
+    const bool able = !message.is_lowest_priority() || vcpu->lapic().is_software_enabled();
+    if (able && is_for(message, from, *vcpu)) {
+      takers.push_back(vcpu.get());
+    }
+  }
+  if (message.is_lowest_priority() && !takers.empty()) {
+    takers = {takers[message.vector % takers.size()]};
+  }
+  bool reached_others = false;
+  for (VcpuImpl* taker : takers) {
+    const bool taken = taker->lapic().deliver(message.mode, message.vector, message.trigger);
+    reached_others = reached_others || (taken && taker != from);
+  }
+  return reached_others;
+}
+
+}  // namespace softsnp::kvm
