@@ -18,11 +18,11 @@ Result<u64, Malformed> Doorbell::request(u64 action, u64 gpa) {
       if ((gpa & page_offset_mask) != 0 || !memory_.read_shared(GuestPhysical(gpa), {&byte, 1})) {
         return Failure{Malformed::invalid_input};
       }
-      page_ = GuestPhysical(gpa);
+      state_.page = GuestPhysical(gpa);
       return gpa;
     }
     case DoorbellAction::query:
-      return page_ ? page_->value() : ghcb::no_doorbell_page;
+      return state_.page ? state_.page->value() : ghcb::no_doorbell_page;
     case DoorbellAction::clear:
       clear();
       return u64{0};
@@ -32,20 +32,20 @@ Result<u64, Malformed> Doorbell::request(u64 action, u64 gpa) {
 }
 
 void Doorbell::clear() {
-  page_.reset();
-  eoi_awaited_ = false;
+  state_.page.reset();
+  state_.eoi_awaited = false;
 }
 
 std::optional<u8> Doorbell::read(unsigned offset) const {
   u8 byte = 0;
-  if (!page_ || !memory_.read_shared(*page_ + offset, {&byte, 1})) {
+  if (!state_.page || !memory_.read_shared(*state_.page + offset, {&byte, 1})) {
     return std::nullopt;
   }
   return byte;
 }
 
 void Doorbell::write(unsigned offset, u8 value) {
-  (void)memory_.write_shared(*page_ + offset, {&value, 1}).ok();
+  (void)memory_.write_shared(*state_.page + offset, {&value, 1}).ok();
 }
 
 bool Doorbell::takes_vector() const {
@@ -69,7 +69,7 @@ bool Doorbell::signal() {
 
 bool Doorbell::post_vector(u8 vector, bool may_skip_eoi) {
   write(at::no_eoi_at, may_skip_eoi ? 1 : 0);
-  eoi_awaited_ = may_skip_eoi;
+  state_.eoi_awaited = may_skip_eoi;
   write(at::vector_at, vector);
   return signal();
 }
@@ -81,7 +81,7 @@ bool Doorbell::post_nmi() {
 
 void Doorbell::set_vmpl_interrupts(unsigned vmpl, const ghcb::VmplInterrupts& interrupts) {
   (void)memory_
-      .write_shared(*page_ + at::interrupts_at(vmpl),
+      .write_shared(*state_.page + at::interrupts_at(vmpl),
                     {reinterpret_cast<const u8*>(&interrupts), sizeof interrupts})
       .ok();
   const u8 events = read(at::vmpl_events_at).value_or(0);
@@ -90,23 +90,24 @@ void Doorbell::set_vmpl_interrupts(unsigned vmpl, const ghcb::VmplInterrupts& in
 
 std::optional<ghcb::VmplInterrupts> Doorbell::vmpl_interrupts(unsigned vmpl) const {
   ghcb::VmplInterrupts interrupts{};
-  if (!page_ || !memory_.read_shared(*page_ + at::interrupts_at(vmpl),
-                                     {reinterpret_cast<u8*>(&interrupts), sizeof interrupts})) {
+  if (!state_.page ||
+      !memory_.read_shared(*state_.page + at::interrupts_at(vmpl),
+                           {reinterpret_cast<u8*>(&interrupts), sizeof interrupts})) {
     return std::nullopt;
   }
   return interrupts;
 }
 
 bool Doorbell::take_eoi() {
-  if (!eoi_awaited_ || read(at::no_eoi_at) != u8{0}) {
+  if (!state_.eoi_awaited || read(at::no_eoi_at) != u8{0}) {
     return false;
   }
-  eoi_awaited_ = false;
+  state_.eoi_awaited = false;
   return true;
 }
 
 void Doorbell::withdraw_eoi() {
-  if (std::exchange(eoi_awaited_, false)) {
+  if (std::exchange(state_.eoi_awaited, false)) {
     write(at::no_eoi_at, 0);
   }
 }

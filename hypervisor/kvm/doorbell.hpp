@@ -11,15 +11,19 @@
 
 namespace softsnp::kvm {
 
+struct DoorbellState {
+  std::optional<GuestPhysical> page;
+  bool eoi_awaited = false;
+};
+
 class Doorbell {
  public:
-  explicit Doorbell(GuestMemory& memory) : memory_(memory) {}
+  Doorbell(GuestMemory& memory, DoorbellState& state) : memory_(memory), state_(state) {}
 
   // Event 80000014: SW_EXITINFO2 of the answer.
   Result<u64, ghcb::Malformed> request(u64 action, u64 gpa);
   // The vCPU is reset.
   void clear();
-  bool is_registered() const { return page_.has_value(); }
 
   // The guest has taken the last one. A page that is not there, or no longer shared, takes none.
   bool takes_vector() const;
@@ -27,13 +31,13 @@ class Doorbell {
   // Only what is taken may be posted. True: #HV has to be injected; false: the guest knows already.
   bool post_vector(u8 vector, bool may_skip_eoi);
   bool post_nmi();
+  // Something that the page says elsewhere.
+  bool signal();
   // Of VMPL0's page: the interrupts of a lower VMPL under alternate injection (feature bit 9).
   std::optional<ghcb::VmplInterrupts> vmpl_interrupts(unsigned vmpl) const;
   void set_vmpl_interrupts(unsigned vmpl, const ghcb::VmplInterrupts& interrupts);
 
-  // The EOI that the guest need not write: it clears NoEoiRequired instead.
-  bool eoi_is_awaited() const { return eoi_awaited_; }
-  // The guest has ended the interrupt that way.
+  // The guest has ended the interrupt without an EOI, by clearing NoEoiRequired.
   bool take_eoi();
   // It must write its EOI after all: something waits behind the interrupt.
   void withdraw_eoi();
@@ -41,11 +45,9 @@ class Doorbell {
  private:
   std::optional<u8> read(unsigned offset) const;
   void write(unsigned offset, u8 value);
-  bool signal();
 
   GuestMemory& memory_;
-  std::optional<GuestPhysical> page_;
-  bool eoi_awaited_ = false;
+  DoorbellState& state_;
 };
 
 }  // namespace softsnp::kvm

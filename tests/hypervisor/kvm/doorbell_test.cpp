@@ -14,12 +14,13 @@ using ghcb::Malformed;
 constexpr u64 page = 0x5000;
 
 struct Page : SlotFixture {
-  Page() : SlotFixture(VmType::snp), doorbell(*memory) {
+  Page() : SlotFixture(VmType::snp), doorbell(*memory, state) {
     EXPECT_EQ(set(region(0, 0, 4 * mib)), 0);
     EXPECT_EQ(*doorbell.request(1, page), page);
   }
   int byte(unsigned offset) { return get(page + offset); }
   void put_byte(unsigned offset, u8 value) { put(page + offset, value); }
+  DoorbellState state;
   Doorbell doorbell;
 };
 
@@ -31,7 +32,7 @@ TEST(Doorbell, FourRequests) {
   EXPECT_EQ(*p.doorbell.request(2, 0), 0x6000u);
   EXPECT_EQ(*p.doorbell.request(3, 0), 0u);
   EXPECT_EQ(*p.doorbell.request(2, 0), ~u64{0});
-  EXPECT_FALSE(p.doorbell.is_registered());
+  EXPECT_FALSE(p.state.page.has_value());
 }
 
 TEST(Doorbell, WhatIsNoPageUnregistersTheOldOne) {
@@ -41,7 +42,7 @@ TEST(Doorbell, WhatIsNoPageUnregistersTheOldOne) {
     const auto answer = p.doorbell.request(action, gpa);
     ASSERT_FALSE(answer.ok());
     EXPECT_EQ(answer.error(), Malformed::invalid_input);
-    EXPECT_FALSE(p.doorbell.is_registered());
+    EXPECT_FALSE(p.state.page.has_value());
   }
   Page p;
   ASSERT_TRUE(p.memory->set_private(GuestPhysical(0x7000), 0x1000, true).ok());
