@@ -1,5 +1,8 @@
 #include "guest/runtime/hv_exception.hpp"
 
+#include "arch/ghcb/msr_protocol.hpp"
+#include "arch/x86/msr.hpp"
+
 namespace softsnp::guest {
 
 void HvEvents::process() {
@@ -29,8 +32,8 @@ void HvEvents::settle() {
 }
 
 void HvEvents::arrived(u64& rip, bool were_on) {
-  if (rip >= idle_.begin && rip <= idle_.hlt) {
-    rip = idle_.end;
+  for (const HvWindow& window : {code_.halt_window, code_.switch_window}) {
+    rip = window.has(rip) ? window.end : rip;
   }
   if (!were_on) {
     if (doorbell_.take_nmi()) {
@@ -44,11 +47,25 @@ void HvEvents::arrived(u64& rip, bool were_on) {
 
 void HvEvents::wait() {
   if (!doorbell_.pending(priority_)) {
-    idle_.run(doorbell_.flags());
+    code_.halt(doorbell_.flags());
   }
   if (doorbell_.pending(priority_)) {
     process();
   }
+}
+
+// The request goes by MSR, as #HV's handler may need the GHCB in between.
+Handled<void> HvEvents::run_vmpl(Vmpl vmpl) {
+  do {
+    while (doorbell_.pending(priority_)) {
+      process();
+    }
+  } while (code_.run_vmpl(doorbell_.flags(), number(vmpl)) == 0);
+  const u64 answer = processor_.read_msr(x86::msr::ghcb);
+  if (doorbell_.pending(priority_)) {
+    process();
+  }
+  return answer == ghcb::run_vmpl_response(0) ? Handled<void>() : trouble(Cause::host_error);
 }
 
 void HvEvents::set_priority(u8 priority) {

@@ -21,19 +21,25 @@ class HvHandlers {
   ~HvHandlers() = default;
 };
 
-// A halt that no #HV can slip in front of: from begin, where the decision to halt is made, to the
-// HLT itself, an arriving #HV sends the vCPU to end.
-struct HvIdle {
-  u64 begin = 0, hlt = 0, end = 0;
-  void (*run)(const volatile u8* flags) = nullptr;
+// Code that no #HV can slip in front of: from begin, where the decision to go on is made, to last,
+// the instruction that leaves, an arriving #HV sends the vCPU to end.
+struct HvWindow {
+  u64 begin = 0, last = 0, end = 0;
+  bool has(u64 rip) const { return rip >= begin && rip <= last; }
 };
-// The processor's (hv_idle.cpp).
-HvIdle hv_idle();
+struct HvCode {
+  HvWindow halt_window, switch_window;
+  void (*halt)(const volatile u8* flags) = nullptr;
+  // 0: an #HV came first, nothing was asked for.
+  u32 (*run_vmpl)(const volatile u8* flags, u32 vmpl) = nullptr;
+};
+// The processor's (hv_code.cpp).
+HvCode hv_code();
 
 class HvEvents {
  public:
-  HvEvents(Processor& processor, HvDoorbell& doorbell, HvHandlers& handlers, const HvIdle& idle)
-      : processor_(processor), doorbell_(doorbell), handlers_(handlers), idle_(idle) {}
+  HvEvents(Processor& processor, HvDoorbell& doorbell, HvHandlers& handlers, const HvCode& code)
+      : processor_(processor), doorbell_(doorbell), handlers_(handlers), code_(code) {}
 
   // #HV arrived at rip; were_on: RFLAGS.IF there. Interrupts are off. If they were on, they are on
   // when this returns, and nothing is left behind: the caller restores registers and returns to
@@ -46,6 +52,9 @@ class HvEvents {
   // Interrupts are off. Waits until something was handled; they are off again then. The caller
   // looks at what it waits for and comes back if need be.
   void wait();
+  // VMPL0, interrupts off: the VMPL runs until it asks for VMPL0, or the host brings VMPL0 back
+  // because something has come. What has come before is handled first.
+  Handled<void> run_vmpl(Vmpl vmpl);
 
   // Vectors of this priority and below wait. Of the guest alone: the host can read CR8 and write
   // it.
@@ -59,7 +68,7 @@ class HvEvents {
   Processor& processor_;
   HvDoorbell& doorbell_;
   HvHandlers& handlers_;
-  HvIdle idle_;
+  HvCode code_;
   u8 priority_ = 0;
 };
 

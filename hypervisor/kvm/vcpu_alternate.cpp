@@ -17,9 +17,12 @@ bool VcpuImpl::is_alternate(Vmpl vmpl) const {
   return (features & snp::feature::alternate_injection) != 0;
 }
 
+// A VMSA that waits for its first VMRUN counts.
 std::optional<Vmpl> VcpuImpl::alternate_vmpl() const {
   for (unsigned vmpl = 1; vmpl < vmpl_count; ++vmpl) {
-    if (is_alternate(static_cast<Vmpl>(vmpl))) {
+    const VmplState& state = states_[vmpl];
+    const u64 features = state.pending ? state.pending_features : state.sev_features;
+    if ((features & snp::feature::alternate_injection) != 0) {
       return static_cast<Vmpl>(vmpl);
     }
   }
@@ -101,9 +104,10 @@ VcpuImpl::Exit VcpuImpl::event_configure_injection() {
 // The VMPL that VMPL0 speaks of in the two events below, if it may.
 std::optional<Vmpl> VcpuImpl::asked_vmpl() const {
   const u64 vmpl = ghcb::alternate::vmpl(ghcb_.request.exit_info1);
-  const bool sound = vmpl_ == Vmpl::vmpl0 && vmpl < vmpl_count &&
-                     is_alternate(static_cast<Vmpl>(vmpl)) && (ghcb_.request.exit_info1 >> 20) == 0;
-  return sound ? std::optional(static_cast<Vmpl>(vmpl)) : std::nullopt;
+  const std::optional<Vmpl> known = alternate_vmpl();
+  const bool sound = vmpl_ == Vmpl::vmpl0 && known && number(*known) == vmpl &&
+                     (ghcb_.request.exit_info1 >> 20) == 0;
+  return sound ? known : std::nullopt;
 }
 
 // From here on the host's APIC is the guest's: with what VMPL0 has left in the descriptor.
@@ -122,6 +126,7 @@ VcpuImpl::Exit VcpuImpl::event_disable_alternate_injection() {
   nmi_pending_ = nmi_pending_ || taken.nmi || withheld_.nmi;
   VmplState& state = states_[number(*vmpl)];
   state.sev_features &= ~snp::feature::alternate_injection;
+  state.pending_features &= ~snp::feature::alternate_injection;
   state.tpr = alternate::tpr(info);
   state.interrupt_state =
       ((info & alternate::interrupt_shadow) != 0 ? shown::shadow : 0) |

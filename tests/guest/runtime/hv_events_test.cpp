@@ -24,7 +24,7 @@ struct Ask {
 // Processor and host in one.
 class World final : public Processor {
  public:
-  u64 read_msr(u32) override { return 0; }
+  u64 read_msr(u32) override { return msr; }
   void write_msr(u32, u64) override {}
   void vmgexit() override {
     asked.push_back({page.sw_exitcode, page.sw_exitinfo1, page.sw_exitinfo2, page.rcx});
@@ -59,6 +59,7 @@ class World final : public Processor {
   void halt() override {}
 
   alignas(page_size) ghcb::Ghcb page{};
+  u64 msr = 0x17;
   bool on = false;
   std::vector<Ask> asked;
   std::function<Reply(const Ask&)> answer;
@@ -69,7 +70,8 @@ struct Guest final : HvHandlers {
   Guest()
       : client(world, world.page, GuestPhysical(0x1000), 2),
         doorbell(client, bell, GuestPhysical(0x5000)),
-        events(world, doorbell, *this, HvIdle{0x100, 0x103, 0x104, &Guest::idle}) {
+        events(world, doorbell, *this,
+               HvCode{{0x100, 0x103, 0x104}, {0x200, 0x208, 0x210}, &Guest::idle, &Guest::change}) {
     the_guest = this;
   }
   void interrupt(u8 vector) override {
@@ -99,6 +101,11 @@ struct Guest final : HvHandlers {
     the_guest->world.on = false;
   }
 
+  static u32 change(const volatile u8*, u32 vmpl) {
+    the_guest->log += "vmpl" + std::to_string(vmpl) + " ";
+    return the_guest->while_switching ? the_guest->while_switching() : 1;
+  }
+
   World world;
   ghcb::DoorbellPage bell{};
   GhcbClient client;
@@ -108,6 +115,7 @@ struct Guest final : HvHandlers {
   u64 rip = 0;
   unsigned halts = 0;
   std::function<void()> while_idle;
+  std::function<u32()> while_switching;
   static inline Guest* the_guest = nullptr;
 };
 
@@ -269,6 +277,32 @@ TEST(HvIdle, NoHltAfterAnHvInTheWindow) {
   g.post(0x42);
   g.hv(0xFF);
   EXPECT_EQ(g.rip, 0xFFu);
+}
+
+// GHCB sheet 4.4: before a VMPL switch as before HLT.
+TEST(HvSwitch, NoOtherVmplWhileSomethingWaits) {
+  Guest g;
+  g.post(0x41);
+  ASSERT_TRUE(g.events.run_vmpl(Vmpl::vmpl2).ok());
+  EXPECT_EQ(g.log, "i65 vmpl2 ");
+  unsigned tries = 0;
+  g.log.clear();
+  g.while_switching = [&]() -> u32 {
+    if (tries++ == 0) {
+      g.post(0x42);
+      g.hv(0x208);
+      EXPECT_EQ(g.rip, 0x210u);
+      return 0;
+    }
+    g.post(0x43);  // brings VMPL0 back
+    g.hv(0x20C);
+    return 1;
+  };
+  ASSERT_TRUE(g.events.run_vmpl(Vmpl::vmpl2).ok());
+  EXPECT_EQ(g.log, "vmpl2 i66 vmpl2 i67 ");
+  g.world.msr = 0x1'0000'0017;
+  g.while_switching = {};
+  EXPECT_FALSE(g.events.run_vmpl(Vmpl::vmpl2).ok());
 }
 
 TEST(HvDoorbell, IpiAndTimer) {

@@ -17,11 +17,8 @@ inline constexpr u64 far_deadline = ~u64{0} >> 1;
 
 struct SnpVm {
   explicit SnpVm(Observer* observer = nullptr, u32 guest_requests_per_second = 0)
-      : port(64 * test_mib), kvm(make_kvm(port)) {
-    VmConfig config;
-    config.type = VmType::snp;
-    config.observer = observer;
-    config.guest_requests_per_second = guest_requests_per_second;
+      : SnpVm(VmConfig{VmType::snp, observer, guest_requests_per_second}) {}
+  explicit SnpVm(const VmConfig& config) : port(64 * test_mib), kvm(make_kvm(port)) {
     auto made = kvm->create_vm(config);
     EXPECT_TRUE(made.ok());
     vm = std::move(made.value());
