@@ -18,6 +18,11 @@ inline void wrmsr(u32 number, u64 value) {
                : "c"(number), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32))
                : "memory");
 }
+inline u64 read_cr2() {
+  u64 value;
+  asm volatile("mov %%cr2, %0" : "=r"(value));
+  return value;
+}
 inline u64 read_cr3() {
   u64 value;
   asm volatile("mov %%cr3, %0" : "=r"(value));

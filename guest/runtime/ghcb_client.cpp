@@ -70,18 +70,25 @@ bool GhcbClient::valid(unsigned offset) const {
   return has_bit(byte, offset / 8 % 8);
 }
 
-Reply GhcbClient::exit(u64 code, u64 info1, u64 info2) {
+void GhcbClient::prepare_exit(u64 code, u64 info1, u64 info2) {
   set(field::sw_exitcode, code);
   set(field::sw_exitinfo1, info1);
   set(field::sw_exitinfo2, info2);
   processor_.write_msr(x86::msr::ghcb, at_.value());
-  processor_.vmgexit();
+}
+
+Reply GhcbClient::reply() const {
   return {read_once<u64>(page_.raw + field::sw_exitinfo1),
           read_once<u64>(page_.raw + field::sw_exitinfo2)};
 }
 
-Handled<u64> GhcbClient::call(u64 code, u64 info1, u64 info2) {
-  const Reply reply = exit(code, info1, info2);
+Reply GhcbClient::exit(u64 code, u64 info1, u64 info2) {
+  prepare_exit(code, info1, info2);
+  processor_.vmgexit();
+  return reply();
+}
+
+Handled<u64> GhcbClient::judge(const Reply& reply) const {
   if (!valid(field::sw_exitinfo1) || !valid(field::sw_exitinfo2)) {
     return trouble(Cause::answer_incomplete);
   }
@@ -93,6 +100,16 @@ Handled<u64> GhcbClient::call(u64 code, u64 info1, u64 info2) {
     default:
       return trouble(Cause::host_error);
   }
+}
+
+Handled<u64> GhcbClient::call(u64 code, u64 info1, u64 info2) {
+  return judge(exit(code, info1, info2));
+}
+
+Handled<u64> GhcbClient::call_with(svsm::Registers& registers, u64 code, u64 info1, u64 info2) {
+  prepare_exit(code, info1, info2);
+  registers = processor_.vmgexit_with(registers);
+  return judge(reply());
 }
 
 Handled<u64> GhcbClient::answer(unsigned offset) const {

@@ -39,12 +39,17 @@ class GhcbClient {
   Reply exit(u64 code, u64 info1, u64 info2);
   // One exit; SW_EXITINFO2 if the hypervisor did what it was asked for.
   Handled<u64> call(u64 code, u64 info1, u64 info2);
+  // The same with the registers of an SVSM call, which the save area carries.
+  Handled<u64> call_with(svsm::Registers& registers, u64 code, u64 info1, u64 info2);
   // A register that the hypervisor must have answered with.
   Handled<u64> answer(unsigned offset) const;
 
  private:
   friend class GhcbUse;
   bool valid(unsigned offset) const;
+  void prepare_exit(u64 code, u64 info1, u64 info2);
+  Reply reply() const;
+  Handled<u64> judge(const Reply& reply) const;
 
   Processor& processor_;
   ghcb::Ghcb& page_;

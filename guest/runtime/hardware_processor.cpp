@@ -38,6 +38,9 @@ u32 HardwareProcessor::rmpadjust(GuestVirtual page, PageSize size, Vmpl target, 
   return guest::rmpadjust(reinterpret_cast<const void*>(page.value()), size == PageSize::size_2m,
                           static_cast<u8>(number(target)), permissions, vmsa);
 }
+u64 HardwareProcessor::read_cr2() {
+  return guest::read_cr2();
+}
 u64 HardwareProcessor::read_cr3() {
   return guest::read_cr3();
 }

@@ -14,6 +14,7 @@ class HardwareProcessor final : public Processor {
   svsm::Registers vmgexit_with(const svsm::Registers& in) override;
   RmpOutcome pvalidate(GuestVirtual page, PageSize size, bool validated) override;
   u32 rmpadjust(GuestVirtual page, PageSize size, Vmpl target, u8 permissions, bool vmsa) override;
+  u64 read_cr2() override;
   u64 read_cr3() override;
   u64 read_cr4() override;
   u64 read_xcr0() override;

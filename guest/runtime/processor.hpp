@@ -24,6 +24,8 @@ class Processor {
   // EAX.
   virtual u32 rmpadjust(GuestVirtual page, PageSize size, Vmpl target, u8 permissions,
                         bool vmsa) = 0;
+  // The address of the last #PF, and of a #VC for a page that is not validated.
+  virtual u64 read_cr2() = 0;
   virtual u64 read_cr3() = 0;
   virtual u64 read_cr4() = 0;
   virtual u64 read_xcr0() = 0;

@@ -1,153 +1,142 @@
 #include "guest/runtime/vc_handler.hpp"
 
-#include "arch/ghcb/events.hpp"
 #include "arch/svm/exit_code.hpp"
-#include "guest/runtime/ghcb_client.hpp"
+#include "guest/runtime/frame_registers.hpp"
+#include "guest/runtime/vc_event.hpp"
 
 namespace softsnp::guest {
 namespace {
 
-struct PortInstruction {
-  bool valid = false, in = false;
-  unsigned size = 1, length = 1;
-  u16 port = 0;
-};
+using decode::Operation;
+using svm::ExitCode;
 
-PortInstruction decode_port(const Frame& frame) {
-  const auto* code = reinterpret_cast<const u8*>(frame.rip);
-  PortInstruction out;
-  unsigned at = 0;
-  bool narrow = false;
-  if (code[at] == 0x66) {
-    narrow = true;
-    ++at;
+// The instruction must be one that has this exit code: a hypervisor that raises #VC at a place of
+// its choice must not get another instruction emulated.
+bool fits(ExitCode code, const decode::Instruction& i) {
+  switch (code) {
+    case ExitCode::ioio:
+      return i.operation == Operation::in || i.operation == Operation::out ||
+             i.operation == Operation::ins || i.operation == Operation::outs;
+    case ExitCode::cpuid:
+      return i.operation == Operation::cpuid;
+    case ExitCode::msr:
+      return i.operation == Operation::rdmsr || i.operation == Operation::wrmsr;
+    case ExitCode::rdtsc:
+      return i.operation == Operation::rdtsc;
+    case ExitCode::rdtscp:
+      return i.operation == Operation::rdtscp;
+    case ExitCode::rdpmc:
+      return i.operation == Operation::rdpmc;
+    case ExitCode::vmmcall:
+      return i.operation == Operation::vmmcall;
+    case ExitCode::wbinvd:
+      return i.operation == Operation::wbinvd;
+    case ExitCode::invd:
+      return i.operation == Operation::invd;
+    case ExitCode::monitor:
+      return i.operation == Operation::monitor;
+    case ExitCode::mwait:
+    case ExitCode::mwait_armed:
+      return i.operation == Operation::mwait;
+    case ExitCode::dr7_read:
+      return i.operation == Operation::read_dr && i.debug_register == 7;
+    case ExitCode::dr7_write:
+      return i.operation == Operation::write_dr && i.debug_register == 7;
+    case ExitCode::npf:
+      return i.operation >= Operation::load && i.operation <= Operation::stos;
+    default:
+      return false;
   }
-  const u8 op = code[at];
-  const bool immediate = op >= 0xE4 && op <= 0xE7;
-  if (!immediate && !(op >= 0xEC && op <= 0xEF)) {
-    return out;
-  }
-  out.valid = true;
-  out.in = (op & 2) == 0;
-  out.size = (op & 1) == 0 ? 1 : narrow ? 2 : 4;
-  out.port = immediate ? code[at + 1] : static_cast<u16>(frame.rdx);
-  out.length = at + (immediate ? 2 : 1);
-  return out;
 }
 
-namespace field = ghcb::field;
-
-bool port_io(GhcbClient& client, u16 port, unsigned size, bool in, u64& value) {
-  const GhcbUse use(client);
-  client.begin();
-  client.set(field::rax, value);
-  const u64 info = u64{port} << svm::ioio::port_shift | u64{size} << 4 | svm::ioio::addr64 |
-                   (in ? svm::ioio::in : 0);
-  if (!use.ok() || !client.call(number(svm::ExitCode::ioio), info, 0)) {
-    return false;
+Handled<void> emulate(const VcEvent& event) {
+  switch (event.instruction.operation) {
+    case Operation::in:
+    case Operation::out:
+      return emulate_port(event);
+    case Operation::ins:
+    case Operation::outs:
+      return emulate_string_port(event);
+    case Operation::cpuid:
+      return emulate_cpuid(event);
+    case Operation::rdmsr:
+    case Operation::wrmsr:
+      return emulate_msr(event);
+    case Operation::rdtsc:
+    case Operation::rdtscp:
+    case Operation::rdpmc:
+      return emulate_counter(event);
+    case Operation::vmmcall:
+      return emulate_vmmcall(event);
+    case Operation::wbinvd:
+      return emulate_cache_flush(event);
+    case Operation::read_dr:
+    case Operation::write_dr:
+      return emulate_debug_register(event);
+    case Operation::monitor:
+    case Operation::mwait:
+      // Waiting is a hint; the hypervisor need not know.
+      event.finish();
+      return {};
+    case Operation::invd:
+      // Would throw away what the guest has written. Linux does not forward it either.
+      return trouble(Cause::vc_unsupported);
+    default:
+      return emulate_mmio(event);
   }
-  value = client.page().rax;
-  return true;
 }
 
-bool cpuid(GhcbClient& client, u32 leaf, u32 subleaf, u64 regs[4]) {
-  const GhcbUse use(client);
-  client.begin();
-  client.set(field::rax, leaf);
-  client.set(field::rcx, subleaf);
-  client.set(field::xcr0, 1);
-  if (!use.ok() || !client.call(number(svm::ExitCode::cpuid), 0, 0)) {
-    return false;
+Handled<void> emulate_at_rip(VcState& state, Frame& frame, ExitCode code) {
+  u8 bytes[decode::max_instruction_bytes];
+  const auto got =
+      fetch_instruction(state.memory, GuestVirtual(frame.rip), bytes, from_user(frame));
+  if (!got) {
+    return Failure{got.error()};
   }
-  regs[0] = client.page().rax;
-  regs[1] = client.page().rbx;
-  regs[2] = client.page().rcx;
-  regs[3] = client.page().rdx;
-  return true;
+  const auto instruction = decode::decode({bytes, *got});
+  if (!instruction) {
+    return trouble(code == ExitCode::npf ? Cause::vc_unsupported : Cause::vc_mismatch);
+  }
+  if (!fits(code, *instruction)) {
+    return trouble(Cause::vc_mismatch);
+  }
+  return emulate({state, frame, *instruction});
 }
 
-bool msr(GhcbClient& client, u32 number_, bool write, u64& value) {
-  const GhcbUse use(client);
-  client.begin();
-  client.set(field::rcx, number_);
-  if (write) {
-    client.set(field::rax, static_cast<u32>(value));
-    client.set(field::rdx, value >> 32);
+Handled<void> accept_page(VcState& state, const Frame& frame) {
+  const GuestVirtual at(state.ghcb.processor().read_cr2());
+  const auto to = state.memory.translate(at, Access::read, from_user(frame));
+  if (!to) {
+    return Failure{to.error()};
   }
-  if (!use.ok() || !client.call(number(svm::ExitCode::msr), write ? 1 : 0, 0)) {
-    return false;
+  if (state.acceptance == nullptr || !to->encrypted) {
+    return trouble(Cause::page_not_validated);
   }
-  if (!write) {
-    value = client.page().rdx << 32 | static_cast<u32>(client.page().rax);
-  }
-  return true;
+  const auto accepted = state.acceptance->accept(to->at);
+  return accepted ? Handled<void>() : Handled<void>(trouble(accepted.error()));
 }
 
-bool handle_port(GhcbClient& client, Frame& frame) {
-  const PortInstruction io = decode_port(frame);
-  if (!io.valid) {
-    return false;
+Handled<void> handle(VcState& state, Frame& frame) {
+  switch (const auto code = static_cast<ExitCode>(frame.error); code) {
+    case ExitCode::exception_db:
+      return trouble(Exception{static_cast<u8>(x86::Vector::db)});
+    case ExitCode::exception_ac:
+      return trouble(Exception{static_cast<u8>(x86::Vector::ac), true});
+    case ExitCode::page_not_validated:
+      return accept_page(state, frame);
+    default:
+      return emulate_at_rip(state, frame, code);
   }
-  u64 value = frame.rax;
-  if (!port_io(client, io.port, io.size, io.in, value)) {
-    return false;
-  }
-  if (io.in) {
-    const u64 mask = io.size == 4 ? ~u64{0} : (u64{1} << (8 * io.size)) - 1;
-    frame.rax = (frame.rax & ~mask) | (value & mask);
-  }
-  frame.rip += io.length;
-  return true;
-}
-
-bool handle_cpuid(GhcbClient& client, Frame& frame) {
-  const auto* code = reinterpret_cast<const u8*>(frame.rip);
-  if (code[0] != 0x0F || code[1] != 0xA2) {
-    return false;
-  }
-  u64 regs[4];
-  if (!cpuid(client, static_cast<u32>(frame.rax), static_cast<u32>(frame.rcx), regs)) {
-    return false;
-  }
-  frame.rax = regs[0];
-  frame.rbx = regs[1];
-  frame.rcx = regs[2];
-  frame.rdx = regs[3];
-  frame.rip += 2;
-  return true;
-}
-
-bool handle_msr(GhcbClient& client, Frame& frame) {
-  const auto* code = reinterpret_cast<const u8*>(frame.rip);
-  if (code[0] != 0x0F || (code[1] != 0x30 && code[1] != 0x32)) {
-    return false;
-  }
-  const bool write = code[1] == 0x30;
-  u64 value = (frame.rdx << 32) | static_cast<u32>(frame.rax);
-  if (!msr(client, static_cast<u32>(frame.rcx), write, value)) {
-    return false;
-  }
-  if (!write) {
-    frame.rax = static_cast<u32>(value);
-    frame.rdx = value >> 32;
-  }
-  frame.rip += 2;
-  return true;
 }
 
 }  // namespace
 
-bool handle_vc(GhcbClient& client, Frame& frame) {
-  switch (static_cast<svm::ExitCode>(frame.error)) {
-    case svm::ExitCode::ioio:
-      return handle_port(client, frame);
-    case svm::ExitCode::cpuid:
-      return handle_cpuid(client, frame);
-    case svm::ExitCode::msr:
-      return handle_msr(client, frame);
-    default:
-      return false;
+Handled<void> handle_vc(VcState& state, Frame& frame) {
+  auto done = handle(state, frame);
+  if (!done && done.error().kind == Trouble::Kind::fatal && from_user(frame)) {
+    return trouble(general_protection());
   }
+  return done;
 }
 
 }  // namespace softsnp::guest

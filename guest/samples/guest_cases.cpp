@@ -16,8 +16,13 @@ namespace {
 
 using ghcb::PageOperation;
 
-alignas(large_page_size) volatile u64 large_area[large_page_size / 8];
-alignas(page_size) volatile u64 area[2][page_size / 8];
+// Together: tests know that the small pages lie behind the large one (at 6 MiB).
+struct {
+  alignas(large_page_size) volatile u64 large[large_page_size / 8];
+  alignas(page_size) volatile u64 small[2][page_size / 8];
+} areas;
+constexpr auto& large_area = areas.large;
+constexpr auto& area = areas.small;
 
 u64 at(const volatile void* p) {
   return reinterpret_cast<u64>(p);

@@ -1,3 +1,4 @@
+#include "arch/snp/features.hpp"
 #include "guest/runtime/console.hpp"
 #include "guest/runtime/cpu.hpp"
 #include "guest/runtime/vc_handler.hpp"
@@ -7,28 +8,32 @@
 namespace softsnp::guest {
 namespace {
 
-u64 read_cr2() {
-  u64 value;
-  asm volatile("mov %%cr2, %0" : "=r"(value));
-  return value;
-}
-
 [[noreturn]] void die(const Frame& frame) {
   print("unexpected exception ", frame.vector, " error ", Hex{frame.error}, " at ", Hex{frame.rip},
         " address ", Hex{read_cr2()}, "\n");
   halt_forever();
 }
 
+// No CPUID page: the sample asks the hypervisor, so that the exits of CPUID can be counted.
+VcState& vc_state() {
+  static PagedMemory memory(processor(), DirectMap{}, snp::c_bit);
+  static VcState state{ghcb(), memory};
+  return state;
+}
+
+void handle(Frame& frame) {
+  if (end_probe(frame, read_cr2())) {
+    return;
+  }
+  if (frame.vector == 29 && handle_vc(vc_state(), frame)) {
+    return;
+  }
+  die(frame);
+}
+
 }  // namespace
 }  // namespace softsnp::guest
 
 void softsnp_guest_exception(softsnp::guest::Frame* frame) {
-  using namespace softsnp::guest;
-  if (end_probe(*frame, read_cr2())) {
-    return;
-  }
-  if (frame->vector == 29 && handle_vc(ghcb(), *frame)) {
-    return;
-  }
-  die(*frame);
+  softsnp::guest::handle(*frame);
 }
