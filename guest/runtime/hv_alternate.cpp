@@ -1,6 +1,8 @@
 #include "guest/runtime/hv_alternate.hpp"
 
 #include "arch/svm/vmcb.hpp"
+#include "arch/x86/registers.hpp"
+#include "base/bits.hpp"
 
 namespace softsnp::guest {
 namespace {
@@ -91,7 +93,7 @@ void AlternateApic::present(svm::Vmsa& vmsa) {
   if (takes_now(vmsa, vector)) {
     vmsa.eventinj = event::make(vector, event::Type::interrupt);
   } else {
-    vmsa.vintr_ctrl |= ctrl::v_irq | u64{vector >> 4} << 16 | u64{vector} << 32;
+    vmsa.vintr_ctrl |= ctrl::v_irq | static_cast<u64>(vector >> 4) << 16 | u64{vector} << 32;
   }
   requests_.remove(vector);
   in_service_.add(vector);

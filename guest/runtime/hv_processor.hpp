@@ -27,6 +27,7 @@ class HvProcessor final : public Processor {
     return bare_.rmpadjust(page, size, target, permissions, vmsa);
   }
   u64 read_cr3() override { return bare_.read_cr3(); }
+  u64 read_cr2() override { return bare_.read_cr2(); }
   u64 read_cr4() override { return bare_.read_cr4(); }
   u64 read_xcr0() override { return bare_.read_xcr0(); }
   void flush_tlb() override { bare_.flush_tlb(); }

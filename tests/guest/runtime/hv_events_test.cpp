@@ -42,6 +42,7 @@ class World final : public Processor {
   RmpOutcome pvalidate(GuestVirtual, PageSize, bool) override { return {}; }
   u32 rmpadjust(GuestVirtual, PageSize, Vmpl, u8, bool) override { return 0; }
   u64 read_cr3() override { return 0; }
+  u64 read_cr2() override { return 0; }
   u64 read_cr4() override { return 0; }
   u64 read_xcr0() override { return 1; }
   void flush_tlb() override {}
