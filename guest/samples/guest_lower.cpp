@@ -18,7 +18,7 @@ softsnp_lower_entry:
   sti
   hlt
   cli
-  mov $2000000, %ecx
+  mov $1000000, %ecx
 1:
   dec %ecx
   jnz 1b
