@@ -40,6 +40,7 @@ image::Inputs guest_inputs(const GuestOptions& options, const GuestFiles& files)
   inputs.initrd = {options.initrd, files.initrd};
   inputs.append = options.append;
   inputs.memory_size = options.memory;
+  inputs.acceptance = options.acceptance;
   inputs.c_bit = snp::c_bit;
   return inputs;
 }

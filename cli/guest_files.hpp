@@ -17,6 +17,7 @@ struct GuestOptions {
   std::string initrd;
   std::string append;
   u64 memory = u64{512} << 20;
+  image::Acceptance acceptance = image::Acceptance::eager;
   std::optional<psp::Product> product;  // Genoa unless said
 };
 

@@ -85,6 +85,8 @@ void add_guest(CLI::App& app, MeasureOptions& options) {
   app.add_option("--append", options.append, "kernel command line")->type_name("STRING");
   add(app, "-m,--memory", options.memory, parse_size,
       "guest memory, default 512M; counts without --ovmf only", "SIZE such as 512M or 4G");
+  add(app, "--accept", options.acceptance, parse_acceptance,
+      "as for softsnp run; counts without --ovmf only", "lazy|eager");
   add(app, "--product", options.product, parse_product,
       "the processor; accepted as by softsnp run, does not change the digest", "milan|genoa|turin");
 }
@@ -169,6 +171,7 @@ std::optional<std::string> direct_problem(const MeasureOptions& o) {
        "--guest-features: softsnp run launches 1 (SNPActive) and 9 (with RestrictedInjection) "
        "only"},
       {o.kernel.empty() && !o.initrd.empty(), "--initrd needs --kernel"},
+      {o.kernel.empty() && o.acceptance == image::Acceptance::lazy, "--accept lazy needs --kernel"},
   });
 }
 
@@ -177,6 +180,7 @@ std::optional<std::string> firmware_problem(const MeasureOptions& o) {
   const bool qemu = o.launcher == Launcher::qemu;
   return first_broken({
       {o.launcher == Launcher::softsnp, "--vmm-type softsnp does not go with --ovmf"},
+      {o.acceptance == image::Acceptance::lazy, "--accept lazy does not go with --ovmf"},
       {svsm != !o.svsm.empty(), "--svsm and --mode snp:svsm need each other"},
       {svsm && !qemu, "--mode snp:svsm is known for --vmm-type qemu only"},
       {svsm && !o.kernel.empty(), "--kernel: an SVSM image does not measure a kernel"},

@@ -6,8 +6,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "cli/file.hpp"
+#include "image/memory_map.hpp"
 #include "machine/cpu/processor.hpp"
 #include "machine/memory/dram/dram.hpp"
+#include "observe/conversion_text.hpp"
 
 namespace softsnp::cli {
 namespace {
@@ -28,6 +31,14 @@ u64 resident_bytes() {
   return read == 2 ? resident * static_cast<u64>(::sysconf(_SC_PAGESIZE)) : 0;
 }
 
+u64 ram_pages(u64 memory) {
+  u64 pages = 0;
+  for (const image::RamRange& range : image::ram_ranges(memory)) {
+    pages += range.length / page_size;
+  }
+  return pages;
+}
+
 }  // namespace
 
 void Observation::LaunchWatch::launch_finished(const psp::LaunchFinished& event) {
@@ -44,9 +55,37 @@ Observation::Observation() {
   fan_out_.add(explainer_);
 }
 
+Result<void, std::string> Observation::read_symbols(const std::string& name) {
+  constexpr u64 limit = u64{1} << 30;
+  const auto bytes = read_file(name, limit);
+  if (!bytes) {
+    return Failure{bytes.error()};
+  }
+  symbols_.add_elf(*bytes);
+  if (symbols_.empty()) {
+    symbols_.add_map(*bytes);
+  }
+  if (symbols_.empty()) {
+    return Failure{name +
+                   ": no symbols: expected an ELF file with a symbol table or lines "
+                   "\"ADDRESS TYPE NAME\""};
+  }
+  return {};
+}
+
 Result<void, std::string> Observation::open(const RunOptions& options) {
+  if (!options.symbols.empty()) {
+    if (auto read = read_symbols(options.symbols); !read) {
+      return read;
+    }
+  }
+  wanted_ = options.conversions;
+  if (wanted_.any()) {
+    fan_out_.add(recorder_.emplace(moments_));
+  }
   trace_name_ = options.trace;
   stats_name_ = options.stats;
+  guest_pages_ = options.mode == image::Mode::snp ? ram_pages(options.memory) : 0;
   if (!trace_name_.empty()) {
     trace_.reset(std::fopen(trace_name_.c_str(), "we"));
     if (!trace_) {
@@ -70,9 +109,35 @@ void Observation::attach(machine::Machine& machine) {
   if (stats_) {
     machine.core(0).count_memory_operands();
   }
+  if (recorder_) {
+    attach_recorder(machine);
+  }
   explainer_.set_evidence({&moments_, &machine.rmp(), [&machine]() -> const cpu::Denial& {
                              return machine.core(0).mmu().last_denial();
                            }});
+}
+
+void Observation::attach_recorder(machine::Machine& machine) {
+  cpu::Processor& processor = machine.core(0);
+  processor.mmu().set_store_listener(&*recorder_);
+  recorder_->set_window(
+      {[&machine, &processor](GuestVirtual address) {
+         return observe::find_guest_leaf(machine.dram(), processor.mmu().guest(),
+                                         processor.core().state.cr3, address);
+       },
+       [&processor](SystemPhysical page) { processor.mmu().watch_stores(page); }});
+}
+
+std::string Observation::conversions() const {
+  if (!recorder_) {
+    return {};
+  }
+  std::string text = wanted_.list ? observe::conversion_list(recorder_->conversions()) : "";
+  for (const auto& choice : wanted_.chosen) {
+    text += observe::conversion_text(recorder_->conversions(), choice.to_private, choice.number,
+                                     symbols_);
+  }
+  return text;
 }
 
 std::string Observation::explanations() const {
@@ -105,6 +170,7 @@ observe::Totals Observation::totals(machine::Machine& machine, const HostTimes& 
   totals.seconds_processor = times.port.processor.count();
   totals.seconds_firmware = times.port.firmware.count();
   totals.resident_bytes = resident_bytes();
+  totals.guest_pages = guest_pages_;
   return totals;
 }
 

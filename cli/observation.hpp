@@ -11,6 +11,7 @@
 #include "cli/last_moments.hpp"
 #include "cli/options.hpp"
 #include "machine/machine.hpp"
+#include "observe/conversion_recorder.hpp"
 #include "observe/explainer.hpp"
 #include "observe/statistics.hpp"
 #include "observe/timed_port.hpp"
@@ -43,6 +44,8 @@ class Observation {
   const std::string& launch_digest() const { return launch_watch_.digest; }
   // What was noticed on the way to a bad end, a paragraph each.
   std::string explanations() const;
+  // What --conversions asked for.
+  std::string conversions() const;
   // Writes the statistics; one line if a file could not be written. Events may still come: the
   // trace stays open.
   Result<void, std::string> finish(machine::Machine& machine,
@@ -57,6 +60,8 @@ class Observation {
   struct CloseFile {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
+  void attach_recorder(machine::Machine& machine);
+  Result<void, std::string> read_symbols(const std::string& name);
   observe::Totals totals(machine::Machine& machine, const HostTimes& times) const;
   using File = std::unique_ptr<std::FILE, CloseFile>;
 
@@ -65,9 +70,12 @@ class Observation {
   LaunchWatch launch_watch_;
   observe::Explainer explainer_{symbols_};
   std::string trace_name_, stats_name_;
+  u64 guest_pages_ = 0;  // that have a validated state
   File trace_, stats_;
   std::optional<observe::Tracer> tracer_;
   observe::Statistics statistics_;
+  ConversionOptions wanted_;
+  std::optional<observe::ConversionRecorder> recorder_;
   observe::FanOut fan_out_;
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "arch/psp/tcb_version.hpp"
+#include "image/launch_plan.hpp"
 #include "platform/product.hpp"
 
 namespace softsnp::cli {
@@ -30,6 +31,13 @@ CLI::Option* add(CLI::App& app, const std::string& name, Value& value, Parser pa
     return true;
   };
   return app.add_option(name, bound, description)->type_name(expected)->expected(1);
+}
+
+inline std::optional<image::Acceptance> parse_acceptance(const std::string& text) {
+  if (text == "lazy") {
+    return image::Acceptance::lazy;
+  }
+  return text == "eager" ? std::optional(image::Acceptance::eager) : std::nullopt;
 }
 
 inline std::optional<psp::Product> parse_product(const std::string& text) {

@@ -69,6 +69,9 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--append", options.append, "kernel command line")->type_name("STRING");
   add(run, "-m,--memory", options.memory, parse_size, "guest memory, default 512M",
       "SIZE such as 512M or 4G");
+  add(run, "--accept", options.acceptance, parse_acceptance,
+      "who validates memory: the launch all of it, or the kernel what it uses; default eager",
+      "lazy|eager");
   add(run, "--policy", options.policy, parse_hex,
       "guest policy, default 30000 for snp, 5 for sev-es, 1 for sev", "HEX");
   add(run, "--seed", options.seed, parse_number, "of all keys and random numbers, default 0",
@@ -80,6 +83,12 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--trace", options.trace, "writes one JSON object a line for each event")
       ->type_name("FILE");
   run.add_option("--stats", options.stats, "writes counters at the end")->type_name("FILE");
+  run.add_option("--symbols", options.symbols,
+                 "names for the guest's addresses: an ELF file, System.map or /proc/kallsyms")
+      ->type_name("FILE");
+  add(run, "--conversions", options.conversions, parse_conversions,
+      "prints at the end how pages went from private to shared and back, step by step",
+      conversion_syntax);
   add(run, "--product", options.product, parse_product,
       "the processor, default the platform's or genoa", "milan|genoa|turin");
   add_platform_options(run, options);
@@ -173,6 +182,14 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
   }
   if (const auto problem = complete(run_options, run_options.mode == image::Mode::snp)) {
     return usage_error(*problem, run);
+  }
+  if (run_options.acceptance == image::Acceptance::lazy) {
+    if (run_options.mode != image::Mode::snp) {
+      return usage_error("--accept lazy needs --mode snp", run);
+    }
+    if (run_options.kernel.empty()) {
+      return usage_error("--accept lazy needs --kernel", run);
+    }
   }
   if (run_options.kernel.empty() && !run_options.initrd.empty()) {
     return usage_error("--initrd needs --kernel", run);

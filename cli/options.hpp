@@ -9,6 +9,7 @@
 
 #include "arch/boot/platform.hpp"
 #include "base/result.hpp"
+#include "cli/conversion_options.hpp"
 #include "cli/guest_files.hpp"
 #include "cli/measure_options.hpp"
 #include "cli/platform_options.hpp"
@@ -26,6 +27,8 @@ struct RunOptions : GuestOptions, PlatformOptions {
   std::optional<std::chrono::milliseconds> timeout;
   std::string trace;
   std::string stats;
+  std::string symbols;
+  ConversionOptions conversions;
   u16 debug_exit_port = boot::platform::debug_exit_port;  // 0 = none
   kvm::DirectMapPolicy direct_map = kvm::DirectMapPolicy::split_on_small_assign;
   u32 guest_requests_per_second = 0;  // 0 = no limit

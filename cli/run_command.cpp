@@ -108,6 +108,7 @@ class Run {
     return end;
   }
   std::string explanations() const { return observation_.explanations(); }
+  std::string conversions() const { return observation_.conversions(); }
 
  private:
   Result<void, RunOutcome> prepare();
@@ -221,6 +222,7 @@ int run_command(const RunOptions& options) {
   } else if (end.kind == OutcomeKind::bad_input || !options.quiet) {
     say(end.text);
   }
+  fmt::print(stderr, "{}", run.conversions());
   return end.status;
 }
 

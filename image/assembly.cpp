@@ -5,10 +5,13 @@
 
 #include "arch/boot/setup_data.hpp"
 #include "image/acpi.hpp"
+#include "image/efi_memory_map.hpp"
+#include "image/efi_tables.hpp"
 #include "image/entry_state.hpp"
 #include "image/low_memory.hpp"
 #include "image/memory_map.hpp"
 #include "image/page_tables.hpp"
+#include "image/unaccepted.hpp"
 
 namespace softsnp::image {
 namespace {
@@ -48,6 +51,9 @@ Result<void, ImageError> check(const Inputs& inputs) {
     return fail("cpuid", "entries",
                 "at most 64 fit the CPUID page, got " + std::to_string(inputs.cpuid.size()));
   }
+  if (inputs.acceptance == Acceptance::lazy && inputs.mode != Mode::snp) {
+    return fail("memory", "acceptance", "only an SEV-SNP guest accepts memory itself");
+  }
   if (inputs.append.find('\0') != std::string::npos) {
     return fail("command line", "", "contains a zero byte");
   }
@@ -72,9 +78,10 @@ Assembly::Assembly(const Inputs& inputs, Format format)
   plan_.mode = inputs.mode;
   plan_.format = format;
   plan_.injection = inputs.injection;
+  plan_.acceptance = inputs.acceptance;
   plan_.memory_size = inputs.memory_size;
   plan_.ram = ram_ranges(inputs.memory_size);
-  plan_.e820 = e820_map(inputs.memory_size, inputs.mode);
+  plan_.e820 = e820_map(inputs.memory_size, inputs.mode, inputs.acceptance);
 }
 
 Result<Assembly, ImageError> Assembly::begin(const Inputs& inputs, Format format) {
@@ -116,7 +123,8 @@ void Assembly::place_cc_pages() {
   blob.cpuid_length = page_size;
   place(low::cc_blob, as_bytes(blob));
   boot::CcBlobNode node{};
-  node.header = {0, boot::SetupDataType::cc_blob, sizeof node - sizeof node.header};
+  const u64 next = is_lazy() ? (low::setup_data + sizeof node).value() : 0;
+  node.header = {next, boot::SetupDataType::cc_blob, sizeof node - sizeof node.header};
   node.cc_blob_address = static_cast<u32>(low::cc_blob.value());
   place(low::setup_data, as_bytes(node));
   if (!memory_.put_page(low::secrets, PageType::secrets, {}) ||
@@ -132,16 +140,16 @@ std::string Assembly::no_room(GuestPhysical gpa, u64 length) const {
     return "memory too small: needs RAM from " + hex(gpa.value()) + " to " + hex(end.value()) +
            ", RAM below 4 GiB ends at " + hex(ram_end.value());
   }
-  return "expected it within " + hex(low::end.value()) + " to " + hex(low::ram_end.value()) +
-         " or from " + hex(low::one_mib.value()) + " on, got " + hex(gpa.value()) + " and " +
-         hex(length) + " bytes";
+  return "expected it within " + hex(low::end.value()) + " to " +
+         hex(free_low_end(inputs_->acceptance).value()) + " or from " + hex(low::one_mib.value()) +
+         " on, got " + hex(gpa.value()) + " and " + hex(length) + " bytes";
 }
 
 Result<void, ImageError> Assembly::load_kernel(GuestPhysical gpa, std::span<const u8> bytes,
                                                u64 memory_length, std::string_view field) {
   const std::string& name = inputs_->kernel.name;
   memory_length = std::max<u64>(memory_length, bytes.size());
-  if (!is_free_ram(inputs_->memory_size, gpa, memory_length)) {
+  if (!is_free_ram(inputs_->memory_size, inputs_->acceptance, gpa, memory_length)) {
     return fail(name, field, no_room(gpa, memory_length));
   }
   if (!memory_.put(gpa, bytes)) {
@@ -188,12 +196,26 @@ Result<void, ImageError> Assembly::place_initrd(u64 highest) {
   return {};
 }
 
+void Assembly::leave_unaccepted() {
+  const Layout& at = plan_.layout;
+  plan_.unaccepted = unaccepted_blocks(memory_.regions(Contents::left_out),
+                                       {at.kernel_start, at.kernel_end - at.kernel_start});
+  place(low::setup_data + sizeof(boot::CcBlobNode), as_bytes(efi_setup_node()));
+  place(low::efi_runtime_data, efi_runtime_data(plan_));
+  place(low::efi_runtime_code, efi_runtime_code());
+  if (!plan_.unaccepted.empty()) {
+    place(low::unaccepted_table, unaccepted_table(plan_.unaccepted));
+  }
+  const auto map = efi_memory_map(plan_);
+  place(low::efi_tables, {reinterpret_cast<const u8*>(map.data()), map.size() * sizeof map[0]});
+}
+
 LaunchPlan Assembly::finish(const svm::Vmsa& entry_state) {
   plan_.entry_state = entry_state;
   if (plan_.mode == Mode::snp) {
     plan_.entry_state.sev_features = snp::launch_features(plan_.injection);
   }
-  plan_.regions = memory_.regions();
+  plan_.regions = without(memory_.regions(Contents::filled_in), plan_.unaccepted);
   return std::move(plan_);
 }
 

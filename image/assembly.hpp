@@ -21,12 +21,17 @@ class Assembly {
   // As high as possible, in 2 MiB blocks of its own, above the kernel, last byte <= highest.
   // Without an initrd: nothing.
   Result<void, ImageError> place_initrd(u64 highest);
+  // Acceptance::lazy, after all that goes above 1 MiB: memory nobody needs before it is accepted
+  // stays out of the launch, and EFI tables say so.
+  void leave_unaccepted();
   // A structure of the loader's own at a fixed low address.
   void place(GuestPhysical gpa, std::span<const u8> bytes);
 
   Layout& layout() { return plan_.layout; }
   const LaunchPlan& plan() const { return plan_; }
   const Inputs& inputs() const { return *inputs_; }
+
+  bool is_lazy() const { return inputs_->acceptance == Acceptance::lazy; }
 
   LaunchPlan finish(const svm::Vmsa& entry_state);
 

@@ -5,6 +5,7 @@
 #include "image/linux_params.hpp"
 #include "image/low_memory.hpp"
 #include "image/reader.hpp"
+#include "image/unaccepted.hpp"
 
 namespace softsnp::image {
 namespace {
@@ -86,6 +87,9 @@ Result<LaunchPlan, ImageError> assemble(Assembly& assembly, const SetupHeader& h
   if (const auto placed = assembly.place_initrd(header.initrd_addr_max); !placed) {
     return pass_on(placed);
   }
+  if (assembly.is_lazy()) {
+    assembly.leave_unaccepted();
+  }
   const GuestPhysical entry = load + boot::entry_64_offset;
   assembly.layout().entry = entry;
   assembly.layout().boot_info = low::boot_info;
@@ -113,6 +117,11 @@ Result<LaunchPlan, ImageError> build_bzimage(const Inputs& inputs) {
   const auto load = load_address(kernel, *header, part->size());
   if (!load) {
     return pass_on(load);
+  }
+  if (inputs.acceptance == Acceptance::lazy && !accepts_memory(*part)) {
+    return fail(kernel.name, "",
+                "this kernel cannot accept memory itself (it does not know the table of "
+                "unaccepted memory); let the launch accept all of it");
   }
   auto assembly = Assembly::begin(inputs, Format::bzimage);
   if (!assembly) {

@@ -106,13 +106,13 @@ void GuestMemory::fill(LaunchRegion& region) const {
   }
 }
 
-std::vector<LaunchRegion> GuestMemory::regions() const {
+std::vector<LaunchRegion> GuestMemory::regions(Contents contents) const {
   std::vector<LaunchRegion> result;
   const auto emit = [&](GuestPhysical start, GuestPhysical end, PageType type) {
     const std::vector<GuestPhysical> at = cuts(start, end);
     for (usize i = 0; i + 1 < at.size(); ++i) {
       LaunchRegion region{at[i], at[i + 1] - at[i], type, {}, {}};
-      if (has_bytes(type)) {
+      if (contents == Contents::filled_in && has_bytes(type)) {
         fill(region);
       }
       result.push_back(std::move(region));

@@ -9,6 +9,8 @@
 
 namespace softsnp::image {
 
+enum class Contents : u8 { filled_in, left_out };
+
 class GuestMemory {
  public:
   explicit GuestMemory(std::vector<RamRange> ram) : ram_(std::move(ram)) {}
@@ -20,7 +22,7 @@ class GuestMemory {
 
   // Ascending; each page of RAM once. Blocks of 2 MiB that hold any normal bytes become normal as
   // a whole, so that they can be launched, mapped and tracked as one large page.
-  std::vector<LaunchRegion> regions() const;
+  std::vector<LaunchRegion> regions(Contents contents) const;
 
  private:
   struct Piece {

@@ -8,6 +8,15 @@
 
 namespace softsnp::image {
 
+namespace {
+
+// The others are not Linux, or enter it behind the boot code that accepts where it unpacks to.
+Failure<ImageError> no_bzimage(const File& kernel) {
+  return fail(kernel.name, "", "only a bzImage can be given memory that it accepts itself");
+}
+
+}  // namespace
+
 const char* name(PageType type) {
   switch (type) {
     case PageType::normal:
@@ -41,7 +50,11 @@ Result<LaunchPlan, ImageError> build(const Inputs& inputs) {
   if (read<u32>(kernel.bytes, boot::setup_header_jump_end) == boot::setup_header_magic) {
     return build_bzimage(inputs);
   }
+  const bool is_lazy = inputs.acceptance == Acceptance::lazy;
   if (const auto header = find_multiboot_header(kernel.bytes)) {
+    if (is_lazy) {
+      return no_bzimage(kernel);
+    }
     return build_multiboot(inputs, *header);
   }
   if (!is_elf(kernel.bytes)) {
@@ -53,6 +66,9 @@ Result<LaunchPlan, ImageError> build(const Inputs& inputs) {
   if (!is_elf64(kernel.bytes)) {
     return fail(kernel.name, "EI_CLASS",
                 "a 32-bit ELF executable needs a Multiboot 1 header in its first 8 KiB");
+  }
+  if (is_lazy) {
+    return no_bzimage(kernel);
   }
   return build_elf64(inputs);
 }

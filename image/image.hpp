@@ -29,6 +29,8 @@ struct Inputs {
   // What the CPUID page tells the guest (mode snp); at most 64.
   std::vector<psp::CpuidEntry> cpuid;
   unsigned vcpu_count = 1;  // announced in the MADT, APIC ids from 0
+  // lazy: mode snp and a bzImage that knows how.
+  Acceptance acceptance = Acceptance::eager;
   snp::InjectionMode injection = snp::InjectionMode::normal;  // mode snp
 };
 

@@ -44,6 +44,8 @@ enum class Mode : u8 { snp, plain, sev, sev_es };
 constexpr bool is_encrypted(Mode mode) {
   return mode != Mode::plain;
 }
+// Who validates the guest's memory: eager, the launch, all of it; lazy, the guest, what it uses.
+enum class Acceptance : u8 { eager, lazy };
 enum class Format : u8 { bzimage, elf64, multiboot };
 
 const char* name(Format format);
@@ -62,12 +64,15 @@ struct Layout {
 struct LaunchPlan {
   Mode mode = Mode::snp;
   Format format = Format::bzimage;
+  Acceptance acceptance = Acceptance::eager;
   snp::InjectionMode injection = snp::InjectionMode::normal;
   u64 memory_size = 0;
   std::vector<RamRange> ram;          // ascending
   std::vector<boot::E820Entry> e820;  // ascending
-  std::vector<LaunchRegion> regions;  // ascending; together exactly ram, each page once
-  svm::Vmsa entry_state{};            // of vCPU 0; others wait for a start-up request
+  // Ascending; together with unaccepted exactly ram, each page once.
+  std::vector<LaunchRegion> regions;
+  std::vector<RamRange> unaccepted;  // ascending, in 2 MiB blocks: the guest's to validate
+  svm::Vmsa entry_state{};           // of vCPU 0; others wait for a start-up request
   Layout layout;
 };
 

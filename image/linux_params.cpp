@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "image/efi_memory_map.hpp"
+#include "image/efi_tables.hpp"
 #include "image/low_memory.hpp"
 
 namespace softsnp::image {
@@ -37,6 +39,10 @@ boot::BootParams linux_params(const LaunchPlan& plan, const boot::SetupHeader& h
   params.header.ramdisk_image = static_cast<u32>(plan.layout.initrd.value());
   params.header.ramdisk_size = static_cast<u32>(plan.layout.initrd_size);
   params.header.setup_data = plan.mode == Mode::snp ? low::setup_data.value() : 0;
+  if (plan.acceptance == Acceptance::lazy) {
+    params.efi_info = efi_info(efi_memory_map(plan).size());
+    params.secure_boot = boot::secure_boot_disabled;
+  }
   params.e820_entries = static_cast<u8>(plan.e820.size());
   std::copy(plan.e820.begin(), plan.e820.end(), std::begin(params.e820_table));
   return params;

@@ -17,6 +17,13 @@ inline constexpr GuestPhysical secrets{0xC000};
 inline constexpr GuestPhysical cpuid{0xD000};
 inline constexpr GuestPhysical end{0xE000};
 
+// With unaccepted memory: what a kernel booted by EFI expects of its firmware. The runtime
+// services' data and code, a page each; from efi_tables on what may be freed once it has been read.
+inline constexpr GuestPhysical efi_runtime_data{0x80000};
+inline constexpr GuestPhysical efi_runtime_code{0x81000};
+inline constexpr GuestPhysical efi_tables{0x82000};  // the memory map
+inline constexpr GuestPhysical unaccepted_table{0x83000};
+
 // RAM for the guest ends here below 1 MiB: room for an extended BIOS data area that stays empty.
 inline constexpr GuestPhysical ram_end{0x9F000};
 inline constexpr GuestPhysical acpi{0xE0000};  // RSDP first: where a search finds it, too

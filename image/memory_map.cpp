@@ -33,16 +33,20 @@ std::vector<RamRange> ram_ranges(u64 size) {
   return ranges;
 }
 
-std::vector<boot::E820Entry> e820_map(u64 size, Mode mode) {
+std::vector<boot::E820Entry> e820_map(u64 size, Mode mode, Acceptance acceptance) {
   using boot::E820Type;
   std::vector<boot::E820Entry> map;
   if (mode == Mode::snp) {
     // The CC pages are mapped late by an encrypted ioremap, which refuses System RAM.
     map.push_back(entry(GuestPhysical(0), low::cc_blob, E820Type::ram));
     map.push_back(entry(low::cc_blob, low::end, E820Type::reserved));
-    map.push_back(entry(low::end, low::ram_end, E820Type::ram));
+    map.push_back(entry(low::end, free_low_end(acceptance), E820Type::ram));
   } else {
     map.push_back(entry(GuestPhysical(0), low::ram_end, E820Type::ram));
+  }
+  if (acceptance == Acceptance::lazy) {
+    map.push_back(entry(low::efi_runtime_data, low::efi_tables, E820Type::reserved));
+    map.push_back(entry(low::efi_tables, low::ram_end, E820Type::acpi));
   }
   map.push_back(entry(low::ram_end, vga_base, E820Type::reserved));
   // Type 3: a late ioremap of type 2 would be made without the C-bit.
@@ -55,12 +59,16 @@ std::vector<boot::E820Entry> e820_map(u64 size, Mode mode) {
   return map;
 }
 
-bool is_free_ram(u64 memory_size, GuestPhysical start, u64 length) {
+GuestPhysical free_low_end(Acceptance acceptance) {
+  return acceptance == Acceptance::lazy ? low::efi_runtime_data : low::ram_end;
+}
+
+bool is_free_ram(u64 memory_size, Acceptance acceptance, GuestPhysical start, u64 length) {
   GuestPhysical end = start;
   if (!end.checked_add(length)) {
     return false;
   }
-  return (start >= low::end && end <= low::ram_end) ||
+  return (start >= low::end && end <= free_low_end(acceptance)) ||
          (start >= low::one_mib && end <= low_ram_end(memory_size));
 }
 

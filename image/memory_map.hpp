@@ -18,9 +18,12 @@ std::vector<RamRange> ram_ranges(u64 size);
 // The end of RAM below 4 GiB.
 GuestPhysical low_ram_end(u64 size);
 
-std::vector<boot::E820Entry> e820_map(u64 size, Mode mode);
+std::vector<boot::E820Entry> e820_map(u64 size, Mode mode, Acceptance acceptance);
+
+// Where the guest's own RAM below 1 MiB ends.
+GuestPhysical free_low_end(Acceptance acceptance);
 
 // [start, start + length) lies in RAM the guest may use freely, above the loader's own pages.
-bool is_free_ram(u64 memory_size, GuestPhysical start, u64 length);
+bool is_free_ram(u64 memory_size, Acceptance acceptance, GuestPhysical start, u64 length);
 
 }  // namespace softsnp::image

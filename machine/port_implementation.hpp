@@ -19,7 +19,8 @@ class Port final : public HostPort {
   Result<void, HostFault> load(SystemPhysical at, std::span<u8> to) override;
   Result<void, HostFault> store(SystemPhysical at, std::span<const u8> from,
                                 PageSize mapping_size) override;
-  Result<void, HostFault> clear_page(SystemPhysical page, PageSize mapping_size) override;
+  Result<void, HostFault> clear_page(SystemPhysical page, PageSize mapping_size,
+                                     PageSize extent) override;
 
   Result<snp::RmpResult, HostException> rmpupdate(SystemPhysical page,
                                                   const snp::RmpUpdate& value) override;

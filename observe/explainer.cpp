@@ -149,10 +149,12 @@ void Explainer::command_done(const psp::CommandEvent& e) {
 }
 
 void Explainer::host_rmp_fault(const kvm::HostRmpFaultEvent& e) {
-  keep(
-      fmt::format("The host's write to sPA {:#x} raised #PF with error code {:#x} (RMP bit set): "
-                  "the page is not hypervisor-owned. {}",
-                  e.address.value(), e.error_code, entry_story(e.address.page(), nullptr)));
+  keep(fmt::format(
+      "The host's write to sPA {:#x} raised #PF with error code {:#x} (RMP bit set): "
+      "the page is not hypervisor-owned. {} To write there, have the guest share the page "
+      "first (page state change); a page of the firmware's comes back by "
+      "SNP_PAGE_RECLAIM.",
+      e.address.value(), e.error_code, entry_story(e.address.page(), nullptr)));
 }
 
 void Explainer::rmp_instruction(const cpu::RmpInstructionEvent& e) {

@@ -33,6 +33,9 @@ class FanOut final : public Listener {
   void launch_finished(const psp::LaunchFinished& e) override {
     each([&](Listener& l) { l.launch_finished(e); });
   }
+  void tlb_flushed(cpu::TlbFlush kind, u64 linear, u64 rip) override {
+    each([&](Listener& l) { l.tlb_flushed(kind, linear, rip); });
+  }
   void delivered(const cpu::Delivery& e) override {
     each([&](Listener& l) { l.delivered(e); });
   }

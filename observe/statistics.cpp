@@ -18,6 +18,18 @@ Json by_code(const std::map<u64, u64>& counts) {
   return out;
 }
 
+Json validation_json(const Validation& validation, u64 guest_pages) {
+  const u64 once_valid = validation.launched_pages() + validation.accepted_pages();
+  const auto& made = validation.made_valid();
+  const auto& rescinded = validation.rescinded();
+  return {{"launched_pages", validation.launched_pages()},
+          {"pvalidate", {{"2m", made.large}, {"4k", made.small}}},
+          {"rescinded", {{"2m", rescinded.large}, {"4k", rescinded.small}}},
+          {"accepted_pages", validation.accepted_pages()},
+          {"never_accepted_pages", guest_pages - std::min(guest_pages, once_valid)},
+          {"validated_twice", validation.validated_twice()}};
+}
+
 Json direct_map_json(const kvm::DirectMapReport& report) {
   const auto& counters = report.counters;
   const auto& census = report.census;
@@ -35,11 +47,13 @@ Json direct_map_json(const kvm::DirectMapReport& report) {
 
 void Statistics::rmp_changed(const memory::RmpChange& e) {
   ++rmp_changes_[name(e.cause.agent)];
+  validation_.rmp_changed(e);
 }
 
 void Statistics::rmp_instruction(const cpu::RmpInstructionEvent& e) {
   static constexpr const char* names[] = {"pvalidate", "rmpadjust", "rmpquery"};
   ++rmp_instructions_[names[static_cast<unsigned>(e.instruction)]];
+  validation_.rmp_instruction(e);
 }
 
 void Statistics::page_state(const kvm::PageStateEvent& e) {
@@ -81,6 +95,7 @@ std::string Statistics::json(const Totals& t) const {
                        {"bytes_made_shared", bytes_made_shared_}};
   out["rmp_changes"] = rmp_changes_;
   out["rmp_instructions"] = rmp_instructions_;
+  out["validation"] = validation_json(validation_, t.guest_pages);
   out["psp_commands"] = psp_commands_;
   out["host_rmp_faults"] = host_rmp_faults_;
   out["direct_map"] = direct_map_json(t.direct_map);

@@ -7,6 +7,7 @@
 
 #include "hypervisor/kvm/kvm.hpp"
 #include "observe/listener.hpp"
+#include "observe/validation.hpp"
 
 namespace softsnp::observe {
 
@@ -26,6 +27,7 @@ struct Totals {
   double seconds_total = 0, seconds_launch = 0, seconds_guest = 0;
   double seconds_processor = 0, seconds_firmware = 0;
   u64 resident_bytes = 0;
+  u64 guest_pages = 0;  // of RAM, 4 KiB each
   kvm::DirectMapReport direct_map;
 };
 
@@ -43,6 +45,7 @@ class Statistics final : public Listener {
   void page_state(const kvm::PageStateEvent& e) override;
   void npf(const kvm::NpfEvent& e) override { ++resolutions_[name(e.resolution)]; }
   void host_rmp_fault(const kvm::HostRmpFaultEvent&) override { ++host_rmp_faults_; }
+  const Validation& validation() const { return validation_; }
 
   std::string json(const Totals& totals) const;
 
@@ -51,6 +54,7 @@ class Statistics final : public Listener {
       resolutions_;
   std::array<u64, 256> delivered_{};
   std::map<u64, u64> vc_, vmexits_;
+  Validation validation_;
   u64 nested_faults_ = 0, vmruns_ = 0, host_rmp_faults_ = 0;
   u64 bytes_made_private_ = 0, bytes_made_shared_ = 0;
 };

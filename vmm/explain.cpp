@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "arch/ghcb/termination.hpp"
 #include "arch/snp/features.hpp"
 
 namespace softsnp::vmm {
@@ -50,7 +51,10 @@ std::string feature_names(const kvm::TerminationExit& exit) {
 }
 
 const char* set_name(u64 set) {
-  return set == 0 ? "GHCB specification" : set == 1 ? "Linux" : "unknown set";
+  return set == 0                         ? "GHCB specification"
+         : set == 1                       ? "Linux"
+         : set == ghcb::guest_runtime_set ? "softsnp guest runtime"
+                                          : "unknown set";
 }
 
 const char* reason_name(u64 set, u64 code) {
@@ -59,7 +63,8 @@ const char* reason_name(u64 set, u64 code) {
       return reason.name;
     }
   }
-  return "unknown reason";
+  return set == ghcb::guest_runtime_set ? ghcb::name(ghcb::TerminationReason{set, code})
+                                        : "unknown reason";
 }
 
 }  // namespace

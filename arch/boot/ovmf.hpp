@@ -2,30 +2,13 @@
 // OvmfPkg/ResetVector). Freestanding.
 #pragma once
 
+#include "arch/boot/guid.hpp"
 #include "base/types.hpp"
 
 namespace softsnp::boot::ovmf {
 
-// In the order of the file: the first three groups little-endian.
-struct Guid {
-  u8 bytes[16] = {};
-  friend constexpr bool operator==(const Guid&, const Guid&) = default;
-};
-
-constexpr Guid make_guid(u32 a, u16 b, u16 c, u64 d) {
-  Guid guid;
-  for (unsigned i = 0; i < 4; ++i) {
-    guid.bytes[i] = static_cast<u8>(a >> (8 * i));
-  }
-  for (unsigned i = 0; i < 2; ++i) {
-    guid.bytes[4 + i] = static_cast<u8>(b >> (8 * i));
-    guid.bytes[6 + i] = static_cast<u8>(c >> (8 * i));
-  }
-  for (unsigned i = 0; i < 8; ++i) {
-    guid.bytes[8 + i] = static_cast<u8>(d >> (8 * (7 - i)));
-  }
-  return guid;
-}
+using boot::Guid;
+using boot::make_guid;
 
 inline constexpr Guid footer_guid = make_guid(0x96b582de, 0x1fb2, 0x45f7, 0xbaeaa366c55a082d);
 inline constexpr Guid hash_table_guid = make_guid(0x7255371f, 0x3a3b, 0x4b04, 0x927b1da6efa8d454);

@@ -36,6 +36,20 @@ struct CcBlobNode {
 static_assert(sizeof(CcBlobNode) == 24);
 static_assert(offsetof(CcBlobNode, cc_blob_address) == 0x10);
 
+// SetupDataType::efi: whoever ran before has told the firmware its virtual addresses already; the
+// kernel maps the memory map's regions where that says and calls nothing (Linux struct
+// efi_setup_data, kexec_enter_virtual_mode()).
+struct EfiNode {
+  SetupData header;
+  u64 firmware_vendor;
+  u64 reserved_18;
+  u64 configuration_table;
+  u64 smbios;
+  u64 reserved_30[8];
+};
+static_assert(sizeof(EfiNode) == 0x70);
+static_assert(offsetof(EfiNode, configuration_table) == 0x20);
+
 inline constexpr u32 cc_blob_magic = 0x45444D41;  // "AMDE"
 
 struct CcBlob {

@@ -35,6 +35,10 @@ void print_one(u64 value) {
 
 void print_one(Hex value) {
   print_one("0x");
+  print_one(LowerHex{value.value});
+}
+
+void print_one(LowerHex value) {
   bool leading = true;
   for (int shift = 60; shift >= 0; shift -= 4) {
     const unsigned digit = (value.value >> shift) & 0xF;

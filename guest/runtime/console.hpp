@@ -9,7 +9,13 @@ struct Hex {
   u64 value;
 };
 
+// Without 0x.
+struct LowerHex {
+  u64 value;
+};
+
 void print_one(const char* text);
+void print_one(LowerHex value);
 void print_one(u64 value);
 void print_one(Hex value);
 

@@ -5,7 +5,7 @@
 namespace softsnp::host {
 
 SnpPages::~SnpPages() {
-  for (const SystemPhysical page : metadata_) {
+  for (const auto& [page, entries] : metadata_) {
     rmp_.release_firmware(page);
   }
 }
@@ -79,12 +79,25 @@ Result<SystemPhysical, Error> SnpPages::metadata_entry() {
       rmp_.release_firmware(*page);
       return Failure<Error>{made.error()};
     }
-    metadata_.push_back(*page);
+    metadata_.emplace(*page, MetadataPage{});
     for (u64 offset = 0; offset < page_size; offset += sizeof(psp::MdataEntry)) {
       free_entries_.insert(*page + offset);
     }
   }
   return *free_entries_.begin();
+}
+
+void SnpPages::forget(const Swapped& swapped) {
+  const auto found = metadata_.find(swapped.metadata_entry.page());
+  --found->second.live;
+  ++found->second.stale;
+  if (found->second.live == 0) {
+    const SystemPhysical page = found->first;
+    free_entries_.erase(free_entries_.lower_bound(page),
+                        free_entries_.lower_bound(page + page_size));
+    metadata_.erase(found);
+    rmp_.release_firmware(page);
+  }
 }
 
 // The command with an output page of the firmware's, whose bytes are taken out of it.
@@ -122,6 +135,7 @@ Result<SnpPages::Swapped, Error> SnpPages::swap_out(SystemPhysical page) {
     return Failure<Error>{unlocked ? done.error() : unlocked.error()};
   }
   free_entries_.erase(*slot);
+  ++metadata_.at(slot->page()).live;
   give_up(page, PageSize::size_4k);
   return swapped;
 }
@@ -138,7 +152,8 @@ Result<void, Error> SnpPages::restore(const Swapped& swapped, SystemPhysical sou
     give_up(page, PageSize::size_4k);
     return done;
   }
-  forget(swapped);
+  free_entries_.insert(swapped.metadata_entry);
+  --metadata_.at(swapped.metadata_entry.page()).live;
   auto unlocked = rmp_.unlock(page, PageSize::size_4k);
   if (!unlocked) {
     memory_.leak(page, PageSize::size_4k);

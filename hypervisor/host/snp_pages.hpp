@@ -3,6 +3,7 @@
 // knows none of these commands refuses, and everything is as before.
 #pragma once
 
+#include <map>
 #include <set>
 #include <vector>
 
@@ -36,8 +37,9 @@ class SnpPages {
   // 4 KiB. The page is free afterwards.
   Result<Swapped, Error> swap_out(SystemPhysical page);
   Result<SystemPhysical, Error> swap_in(const Swapped& swapped);
-  // A swapped page will not come back.
-  void forget(const Swapped& swapped) { free_entries_.insert(swapped.metadata_entry); }
+  // A swapped page will not come back. Its metadata entry stays valid and so is of no use; the page
+  // of entries goes back once no swapped page has an entry in it.
+  void forget(const Swapped& swapped);
 
  private:
   template <class Buffer>
@@ -54,7 +56,11 @@ class SnpPages {
   Rmp& rmp_;
   PspMailbox& psp_;
   SystemPhysical context_;
-  std::vector<SystemPhysical> metadata_;
+  struct MetadataPage {
+    unsigned live = 0;   // entries of swapped pages
+    unsigned stale = 0;  // valid entries of pages that were forgotten
+  };
+  std::map<SystemPhysical, MetadataPage> metadata_;
   std::set<SystemPhysical> free_entries_;
 };
 

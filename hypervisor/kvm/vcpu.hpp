@@ -126,6 +126,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   VmplState& current() { return states_[number(vmpl_)]; }
   const VmplState& current() const { return states_[number(vmpl_)]; }
   void install_vmsa(VmplState& state);
+  Exit find_vmsa();
   bool adopt_pending(VmplState& state);
   void adopt_requested_vmsa();
   void switch_to(Vmpl vmpl);

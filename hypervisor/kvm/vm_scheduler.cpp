@@ -44,13 +44,14 @@ u64 VmScheduler::turn_limit(u64 deadline_tsc) const {
 // To the next that has something to do, by index. False: all wait.
 bool VmScheduler::give_turn() {
   const usize count = vm_.vcpus.size();
-  for (usize step = 1; step <= count; ++step) {
-    const usize next = (turn_ + step) % count;
+  for (usize step = 0; step < count; ++step) {
+    const usize next = (next_ + step) % count;
     if (vm_.vcpus[next].poll()) {
       if (next != turn_) {
         vm_.vcpus[next].scheduled_in();
       }
       turn_ = next;
+      next_ = next + 1;
       turn_end_ = vm_.port().tsc() + turn_instructions;
       in_turn_ = true;
       return true;
@@ -76,7 +77,9 @@ VmExit VmScheduler::run(u64 deadline_tsc) {
       return {&vcpu, *std::move(result.exit)};
     }
     if (result.end == TurnEnd::sent_ipi) {
-      turn_end_ = std::min(turn_end_, vm_.port().tsc() + instructions_after_ipi);
+      const u64 now = vm_.port().tsc();
+      const u64 soon = now + instructions_after_ipi;
+      turn_end_ = turn_end_ > now ? std::min(turn_end_, soon) : soon;
     } else {
       end_turn();
     }

@@ -26,6 +26,7 @@ class VmScheduler {
 
   VmContext& vm_;
   usize turn_ = 0;
+  usize next_ = 0;  // who is asked first when the turn is over
   bool in_turn_ = false;
   u64 turn_end_ = 0;  // host TSC at which others may have the core
 };

@@ -111,7 +111,7 @@ TEST_F(ManyGuests, AHundredLeaveNothing) {
     } else if (round >= std::size(kinds)) {
       ASSERT_EQ(now, after_first) << "after guest " << round;
     }
-    if (round == 19) {
+    if (round == 41) {
       resident_then = resident_bytes();
     }
   }
@@ -119,9 +119,8 @@ TEST_F(ManyGuests, AHundredLeaveNothing) {
             0u);
   EXPECT_EQ(after_first.assigned, 512u) << "SEV-ES's trusted memory region, which stays";
   EXPECT_EQ(after_first.leaked, 0u);
-  // The processor keeps decoded code of guests that are gone, up to a bound of its own, and the RMP
-  // its history: some 60 KiB for each of these.
-  EXPECT_LT(resident_bytes(), resident_then + 12 * mib);
+  // Decoded code of guests that are gone may wait for its end in a chunk or two.
+  EXPECT_LT(resident_bytes(), resident_then + 2 * mib);
 }
 
 }  // namespace

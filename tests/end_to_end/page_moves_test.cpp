@@ -153,7 +153,10 @@ TEST(PageMoves, WithoutRegistrationAnSevGuestLosesWhatMoves) {
   running = &run;
   EXPECT_EQ(run.run().kind, vmm::OutcomeKind::powered_off) << run.outcome().text;
   EXPECT_EQ(moved, patrol_bytes / page_size);
-  EXPECT_TRUE(run.printed("pages that lost their content: 2048\n")) << run.output();
+  // The guest may have been between the look at a page and the write to it.
+  EXPECT_TRUE(run.printed("pages that lost their content: 2048\n") ||
+              run.printed("pages that lost their content: 2047\n"))
+      << run.output();
 }
 
 // The firmware moves an SNP guest's private pages between nodes, and takes some out of DRAM.

@@ -56,6 +56,21 @@ TEST_P(RealKernel, NeedsItsInitSize) {
   EXPECT_NE(plan.error().text.find("memory too small"), std::string::npos) << plan.error().text;
 }
 
+// 6.12 has CONFIG_UNACCEPTED_MEMORY, 6.1 nothing of the kind.
+TEST(LazyKernel, IsToldApart) {
+  for (const char* name : {"vmlinuz-6.12", "vmlinuz-6.1"}) {
+    const std::vector<u8> kernel = contents(guest_file(name));
+    if (kernel.empty()) {
+      FAIL() << guest_file(name) << " is absent: run scripts/fetch_kernels.sh";
+    }
+    Inputs inputs = samples::inputs(kernel);
+    inputs.memory_size = u64{512} << 20;
+    inputs.acceptance = Acceptance::lazy;
+    const auto plan = build(inputs);
+    EXPECT_EQ(plan.ok(), std::string(name) == "vmlinuz-6.12");
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Debian, RealKernel, testing::Values("vmlinuz-6.12", "vmlinuz-6.1"));
 
 }  // namespace

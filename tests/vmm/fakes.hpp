@@ -31,6 +31,12 @@ class FakeVcpu final : public kvm::Vcpu {
  public:
   explicit FakeVcpu(FakeWorld& world) : world_(world) {}
 
+  u32 index() const override { return 0; }
+  u32 apic_id() const override { return 0; }
+  kvm::MpState mp_state() const override {
+    return halted() ? kvm::MpState::halted : kvm::MpState::runnable;
+  }
+  Vmpl vmpl() const override { return Vmpl::vmpl0; }
   Result<void, kvm::Error> set_state(const svm::Vmsa& state) override {
     state_ = state;
     return {};
@@ -204,6 +210,7 @@ class FakeVm final : public kvm::Vm {
   Result<void, kvm::Error> sev_debug_write(GuestPhysical, std::span<const u8>) override {
     return {};
   }
+  kvm::VmExit run(u64 deadline) override { return {&vcpu, vcpu.run(deadline)}; }
   Result<kvm::Vcpu*, kvm::Error> create_vcpu(u32) override {
     calls.push_back("vcpu");
     return static_cast<kvm::Vcpu*>(&vcpu);

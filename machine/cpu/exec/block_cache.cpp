@@ -45,7 +45,7 @@ void BlockCache::grow() {
 }
 
 void* BlockCache::take(usize bytes) {
-  bytes = (bytes + 63) & ~usize{63};
+  bytes = whole_lines(bytes);
   if (chunk_used_ + bytes > chunk_bytes) {
     chunks_.push_back(std::make_unique<u8[]>(chunk_bytes + 64));
     chunk_used_ = 64 - (reinterpret_cast<usize>(chunks_.back().get()) & 63);
@@ -99,6 +99,7 @@ void BlockCache::drop(Core& core, Block* block) {
   }
   *at = block->next_in_bucket;
   --live_;
+  dropped_ += footprint(*block);
   if (block == core.block) {
     for (u32 i = 0; i < block->op_count; ++i) {
       block->ops[i].fn = &op_stale;
@@ -137,7 +138,7 @@ void BlockCache::clear(Core& core) {
   drop_all(core);
   chunks_.clear();
   chunk_used_ = chunk_bytes;
-  used_ = 0;
+  used_ = dropped_ = 0;
   core.block = nullptr;
 }
 

@@ -35,12 +35,16 @@ class BlockCache {
   void drop_all(Core& core);
   // Everything goes and memory is freed; only between runs.
   void clear(Core& core);
-  // Memory in use is over the limit: the owner should clear() at a safe point.
-  bool full() const { return used_ > limit; }
+  // Memory in use is over the limit, or most of it is that of dropped blocks (code of guests that
+  // are gone, say): the owner should clear() at a safe point.
+  bool full() const {
+    return used_ > limit || (dropped_ > least_worth_clearing && dropped_ > used_ / 2);
+  }
 
  private:
   static constexpr usize chunk_bytes = usize{1} << 20;
   static constexpr usize limit = usize{192} << 20;
+  static constexpr usize least_worth_clearing = chunk_bytes;
 
   static constexpr unsigned initial_bucket_bits = 14;
 
@@ -50,6 +54,14 @@ class BlockCache {
   };
   void add_to_frame(SystemPhysical page, Block* block, u32 first, u32 last);
   void drop(Core& core, Block* block);
+  static constexpr usize line_bytes = 64;
+  static constexpr usize whole_lines(usize bytes) {
+    return (bytes + line_bytes - 1) & ~(line_bytes - 1);
+  }
+  static usize footprint(const Block& block) {
+    return whole_lines(sizeof(Block)) + whole_lines(block.op_count * sizeof(Op)) +
+           whole_lines(block.op_count * sizeof(OpInfo));
+  }
   void* take(usize bytes);
   Block*& bucket(u64 rip, SystemPhysical start);
   void grow();
@@ -62,6 +74,7 @@ class BlockCache {
   std::vector<std::unique_ptr<u8[]>> chunks_;
   usize chunk_used_ = chunk_bytes;
   usize used_ = 0;
+  usize dropped_ = 0;  // of used_
 };
 
 }  // namespace softsnp::cpu

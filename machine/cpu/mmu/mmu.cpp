@@ -68,13 +68,34 @@ void Mmu::fill(Core& core, u64 linear, bool readable, bool writable, const Trans
   entry.write_tag = writable ? page : ~u64{0};
   entry.addend = reinterpret_cast<u64>(host) - page;
   entry.frame = t.spa.page_number() | (t.global ? global_flag : 0);
+  dram_.note_pointer(t.spa);
   ++core.counters.tlb_fills;
 }
 
 void Mmu::settle_slow() {
-  dram_.write(bus_write_at_, bus_write_key_,
-              std::span(bus_buffer_ + bus_write_at_.page_offset(), bus_write_size_));
-  bus_write_size_ = 0;
+  unsettled_ = false;
+  if (bus_write_size_ != 0) {
+    dram_.write(bus_write_at_, bus_write_key_,
+                std::span(bus_buffer_ + bus_write_at_.page_offset(), bus_write_size_));
+    bus_write_size_ = 0;
+  }
+  if (store_watch_.has_news()) {
+    store_watch_.tell();
+  }
+}
+
+void Mmu::watch_stores(SystemPhysical page) {
+  store_watch_.add(page);
+  watch(page, true);
+}
+
+void Mmu::note_watched_write(Core& core, SystemPhysical at, u32 size) {
+  blocks_.written(core, at.page(), static_cast<u32>(at.page_offset()), size);
+  if (store_watch_.contains(at)) {
+    store_watch_.begin(
+        {at, size, core.state.rip, static_cast<u64>(core.budget_start - core.budget)});
+    unsettled_ = true;
+  }
 }
 
 u8* Mmu::through_bus_layer(const Translation& t, u32 size, Access access) {
@@ -84,6 +105,7 @@ u8* Mmu::through_bus_layer(const Translation& t, u32 size, Access access) {
     bus_write_at_ = t.spa;
     bus_write_key_ = t.key;
     bus_write_size_ = size;
+    unsettled_ = true;
   }
   return at;
 }
@@ -105,7 +127,7 @@ u8* Mmu::access_page(Core& core, u64 linear, u32 size, Access access, Rights rig
     return open_bus_ + t.spa.page_offset();
   }
   if (access == Access::write && dram_.watched(t.spa)) {
-    blocks_.written(core, t.spa.page(), static_cast<u32>(t.spa.page_offset()), size);
+    note_watched_write(core, t.spa, size);
   }
   if (dram_.has_bus_layer()) {
     return through_bus_layer(t, size, access);
@@ -124,7 +146,7 @@ u8* Mmu::access_page(Core& core, u64 linear, u32 size, Access access, Rights rig
 }
 
 void Mmu::watch(SystemPhysical page, bool on) {
-  dram_.set_watched(page, on);
+  dram_.set_watched(page, on || store_watch_.contains(page));
   if (!on || core_ == nullptr) {
     return;
   }
@@ -171,6 +193,7 @@ const u8* Mmu::fetch(Core& core, u64 linear, SystemPhysical& at) {
     // has no encryption.
     const u8* host = dram_.frame(t.spa.page(), t.key);
     catch_up(core);
+    dram_.note_pointer(t.spa);
     entry = {page, core.context, t.spa.page(), host, t.global};
   }
   fetched_global_ = entry.global;

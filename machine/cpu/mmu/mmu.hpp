@@ -7,6 +7,7 @@
 #include "machine/cpu/exec/core.hpp"
 #include "machine/cpu/mmu/denial.hpp"
 #include "machine/cpu/mmu/guest_context.hpp"
+#include "machine/cpu/mmu/store_watch.hpp"
 #include "machine/memory/dram/dram.hpp"
 #include "machine/memory/rmp/rmp.hpp"
 
@@ -49,6 +50,9 @@ class Mmu final : public MemoryPort, public BlockCache::FrameWatch {
   u8* translate(Core& core, u64 linear, u32 size, Access access) override;
   // BlockCache::FrameWatch: direct writes to a frame that now holds decoded code end.
   void watch(SystemPhysical page, bool on) override;
+  // For observers: stores to the frame are told from now on; and who hears of them.
+  void watch_stores(SystemPhysical page);
+  void set_store_listener(StoreListener* listener) { store_watch_.set_listener(listener); }
   // For explanations.
   const Denial& last_denial() const { return denial_; }
   // The core whose TLBs this MMU fills; once, before use.
@@ -83,9 +87,9 @@ class Mmu final : public MemoryPort, public BlockCache::FrameWatch {
   // itself changed.
   void mode_changed(Core& core);
   // With a bus layer present accesses go through a buffer; this hands the last write on to the
-  // layer. Called before the next access and when the executor stops.
+  // layer, and tells of a watched store. Called before the next access and when the executor stops.
   void settle() {
-    if (bus_write_size_ != 0) [[unlikely]] {
+    if (unsettled_) [[unlikely]] {
       settle_slow();
     }
   }
@@ -123,6 +127,7 @@ class Mmu final : public MemoryPort, public BlockCache::FrameWatch {
 
   void catch_up_slow(Core& core);
   void settle_slow();
+  void note_watched_write(Core& core, SystemPhysical at, u32 size);
   u8* through_bus_layer(const Translation& t, u32 size, Access access);
   void drop_frames(Core& core, u64 first, u64 count);
   void clear_tlbs(Core& core, bool keep_global);
@@ -172,6 +177,8 @@ class Mmu final : public MemoryPort, public BlockCache::FrameWatch {
   SystemPhysical bus_write_at_;
   memory::KeyId bus_write_key_ = memory::KeyId::none;
   u32 bus_write_size_ = 0;
+  bool unsettled_ = false;
+  StoreWatch store_watch_;
   // What an sPA without DRAM reads as; writes to it vanish.
   alignas(page_size) u8 open_bus_[page_size];
 };

@@ -77,7 +77,7 @@ bool write_cr3(System& system, u64 value) {
   }
   s.cr3 = effective_value;
   // The TLB carries no PCID: a flush beyond what bit 63 or another PCID asks for is legal.
-  system.mmu().flush_non_global(system.core());
+  system.flush_tlb(TlbFlush::non_global);
   return true;
 }
 
@@ -94,7 +94,7 @@ bool write_cr4(System& system, u64 value) {
   const bool flush = ((value ^ s.cr4) & paging) != 0;
   s.cr4 = value;
   if (flush) {
-    system.mmu().flush_all(system.core());
+    system.flush_tlb(TlbFlush::all);
   }
   system.mode_changed();
   return true;

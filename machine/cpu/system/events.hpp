@@ -51,9 +51,14 @@ struct LastRefusal {
   u64 expected = 0;
 };
 
+// An instruction of the guest that drops translations.
+enum class TlbFlush : u8 { page, non_global, all };
+
 class Observer {
  public:
   virtual ~Observer() = default;
+  // linear: of TlbFlush::page.
+  virtual void tlb_flushed(TlbFlush, u64 /*linear*/, u64 /*rip*/) {}
   virtual void delivered(const Delivery&) {}
   // #VC raised in the guest. code: its error code.
   virtual void vc_raised(u64 /*code*/, u64 /*rip*/) {}

@@ -9,6 +9,23 @@ System::System(Core& core, Mmu& mmu, Platform& platform, Observer* observer)
   set_host_state();
 }
 
+void System::flush_tlb(TlbFlush kind, u64 linear) {
+  switch (kind) {
+    case TlbFlush::page:
+      mmu_.flush_page(core_, linear);
+      break;
+    case TlbFlush::non_global:
+      mmu_.flush_non_global(core_);
+      break;
+    case TlbFlush::all:
+      mmu_.flush_all(core_);
+      break;
+  }
+  if (observer_ != nullptr) {
+    observer_->tlb_flushed(kind, linear, state().rip);
+  }
+}
+
 // Linux's choice of values; only what VMRUN checks and saves matters.
 void System::set_host_state() {
   CoreState& s = state();

@@ -214,7 +214,7 @@ Step invlpg(System& system, const Instruction& in) {
     return system.intercept(ExitCode::invlpg, linear);
   }
   if (is_canonical(linear)) {
-    system.mmu().flush_page(system.core(), linear);
+    system.flush_tlb(TlbFlush::page, linear);
   }
   return Step::next;
 }
@@ -260,13 +260,13 @@ Step invpcid(System& system, const Instruction& in) {
   // The TLB carries no PCID: types reach further than asked, which is legal.
   switch (type) {
     case 0:
-      system.mmu().flush_page(system.core(), address);
+      system.flush_tlb(TlbFlush::page, address);
       break;
     case 2:
-      system.mmu().flush_all(system.core());
+      system.flush_tlb(TlbFlush::all);
       break;
     default:
-      system.mmu().flush_non_global(system.core());
+      system.flush_tlb(TlbFlush::non_global);
       break;
   }
   return Step::next;

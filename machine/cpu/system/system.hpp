@@ -88,6 +88,8 @@ class System {
   Mmu& mmu() { return mmu_; }
   Platform& platform() { return platform_; }
   Observer* observer() { return observer_; }
+  // What an instruction of the guest drops; linear: of TlbFlush::page.
+  void flush_tlb(TlbFlush kind, u64 linear = 0);
   Controls& controls() { return controls_; }
   const Controls& controls() const { return controls_; }
   CoreMsrs& msrs() { return msrs_; }

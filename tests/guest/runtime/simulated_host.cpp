@@ -1,6 +1,7 @@
 #include "tests/guest/runtime/simulated_host.hpp"
 
-#include <cstdlib>
+#include <sys/mman.h>
+
 #include <cstring>
 #include <stdexcept>
 
@@ -29,12 +30,37 @@ void put(ghcb::Ghcb& page, unsigned offset, u64 value) {
 
 }  // namespace
 
-SimulatedHost::SimulatedHost()
-    : owner_(static_cast<u8*>(std::aligned_alloc(large_page_size, memory_bytes))),
-      memory_(owner_.get()),
-      rmp_(memory_bytes / page_size) {
-  std::memset(memory_, 0, memory_bytes);
+// Aligned to its size, so that one directory maps it; the kernel gives the zeros, and only where
+// they are touched.
+SimulatedHost::SimulatedHost() : rmp_(memory_bytes / page_size) {
+  void* mapping = ::mmap(nullptr, 2 * memory_bytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapping == MAP_FAILED) {
+    throw std::runtime_error("no memory");
+  }
+  mapping_ = mapping;
+  memory_ = reinterpret_cast<u8*>(align_up(reinterpret_cast<u64>(mapping), memory_bytes));
   ghcb_msr_ = ghcb::sev_information_response(2, 1, 51);
+}
+
+SimulatedHost::~SimulatedHost() {
+  ::munmap(mapping_, 2 * memory_bytes);
+}
+
+void SimulatedHost::build_page_tables(u64 offset) {
+  constexpr u64 flags = x86::pte::present | x86::pte::write;
+  const u64 first = at(0).value();
+  auto* level = &object<u64>(offset);
+  cr3 = at(offset).value();
+  for (const unsigned shift : {39u, 30u}) {
+    level[(first >> shift) & 511] = at(offset + page_size).value() | flags | bit(51);
+    level += 512;
+    offset += page_size;
+  }
+  for (u64 i = 0; i < memory_bytes / large_page_size; ++i) {
+    level[((first >> 21) & 511) + i] =
+        (first + i * large_page_size) | flags | x86::pte::large | bit(51);
+  }
 }
 
 SimulatedHost::RmpPage& SimulatedHost::rmp(GuestPhysical page) {
@@ -102,7 +128,8 @@ void SimulatedHost::change_state(GuestPhysical page, u64 operation) {
     entry.assigned = true;
   } else {
     entry = {false, false, false, false};
-    std::memset(reinterpret_cast<void*>(page.value()), 0xCC, page_size);
+    // Contents do not survive; the first bytes stand for all.
+    std::memset(reinterpret_cast<void*>(page.value()), 0xCC, 64);
   }
 }
 

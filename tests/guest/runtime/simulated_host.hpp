@@ -27,7 +27,7 @@ struct Terminated {
 
 class SimulatedHost : public Processor {
  public:
-  static constexpr u64 memory_bytes = u64{16} << 20;
+  static constexpr u64 memory_bytes = u64{8} << 20;
 
   struct RmpPage {
     bool assigned = true;
@@ -37,7 +37,9 @@ class SimulatedHost : public Processor {
   };
 
   SimulatedHost();
-  virtual ~SimulatedHost() = default;
+  virtual ~SimulatedHost();
+  SimulatedHost(const SimulatedHost&) = delete;
+  SimulatedHost& operator=(const SimulatedHost&) = delete;
 
   // --- memory ---
   u8* memory() { return memory_; }
@@ -50,6 +52,10 @@ class SimulatedHost : public Processor {
   T& object(u64 offset) {
     return *reinterpret_cast<T*>(memory_ + offset);
   }
+
+  // Identity map of the memory in 2 MiB pages, C-bit set, as the guest's CR3 then names it. Takes
+  // three pages at the offset.
+  void build_page_tables(u64 offset);
 
   // --- what the honest host knows and does ---
   u16 lowest_version = 1, highest_version = 2;
@@ -109,11 +115,8 @@ class SimulatedHost : public Processor {
   void exit(svsm::Registers* registers);
   void assign_on_fault(GuestPhysical page, u64 count);
 
-  struct Free {
-    void operator()(u8* p) const { std::free(p); }
-  };
-  std::unique_ptr<u8, Free> owner_;
-  u8* memory_;
+  void* mapping_ = nullptr;
+  u8* memory_ = nullptr;
   std::vector<RmpPage> rmp_;
   u64 ghcb_msr_ = 0;
 };
@@ -121,8 +124,8 @@ class SimulatedHost : public Processor {
 // One guest vCPU on it: its GHCB set up, and offsets for what tests put into memory.
 class SimulatedGuest {
  public:
-  static constexpr u64 ghcb_offset = 0x1000, backup_offset = 0x2000, free_offset = 0x10000,
-                       large_offset = u64{4} << 20;
+  static constexpr u64 ghcb_offset = 0x1000, backup_offset = 0x2000, tables_offset = 0x8000,
+                       free_offset = 0x10000, large_offset = u64{4} << 20;
 
   explicit SimulatedGuest(SimulatedHost& host);
 

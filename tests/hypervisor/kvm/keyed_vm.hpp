@@ -9,6 +9,7 @@
 #include "arch/snp/features.hpp"
 #include "arch/x86/registers.hpp"
 #include "hypervisor/kvm/guest_memory.hpp"
+#include "hypervisor/kvm/snp_guest.hpp"
 #include "lab/nested_lookup.hpp"
 #include "machine/machine.hpp"
 #include "machine/memory/dram/dram.hpp"
@@ -31,6 +32,7 @@ class KeyedVm {
  public:
   KeyedVm(machine::Machine& machine, host::HostKernel& host, const VmConfig& config, u32 asid)
       : machine_(machine),
+        host_(host),
         type_(config.type),
         key_(config.type == VmType::plain ? memory::KeyId::none
                                           : memory::key_of(static_cast<Asid>(asid))),
@@ -41,6 +43,17 @@ class KeyedVm {
       std::copy_n(page_of(asid).begin(), sizeof key.bytes, key.bytes);
       machine.dram().keys().install(key_, key);
     }
+  }
+  // Of an SNP VM: the firmware knows it, and can move and swap its pages. Its ASID is the host's
+  // choice.
+  Result<void, Error> launch() {
+    snp_.emplace(host_, memory_);
+    if (auto started = snp_->start({}); !started) {
+      return started;
+    }
+    memory_.set_context(snp_->context());
+    key_ = memory::key_of(snp_->asid());
+    return snp_->finish({});
   }
   GuestMemory& memory() { return memory_; }
   VmType type() const { return type_; }
@@ -96,11 +109,13 @@ class KeyedVm {
 
  private:
   machine::Machine& machine_;
+  host::HostKernel& host_;
   VmType type_;
   memory::KeyId key_;
   Observer observer_;
   Counters counters_;
   GuestMemory memory_;
+  std::optional<SnpGuest> snp_;  // goes before the memory
 };
 
 }  // namespace softsnp::kvm

@@ -92,7 +92,7 @@ class RandomMemory : public ::testing::TestWithParam<u64> {};
 
 TEST_P(RandomMemory, FailuresForAMomentLeaveNothingBehind) {
   MemoryWorld world(GetParam(), false);
-  ASSERT_NO_FATAL_FAILURE(run(world, 4000));
+  ASSERT_NO_FATAL_FAILURE(run(world, 6000));
   EXPECT_GT(world.gate.failures, 10u);
   EXPECT_GT(world.port.failures, 10u);
   const host::MoveReport& moves = world.host.mover.totals();
@@ -101,6 +101,12 @@ TEST_P(RandomMemory, FailuresForAMomentLeaveNothingBehind) {
                           world.seen.keyed, world.seen.noise, world.seen.private_pages}) {
     EXPECT_GT(count, 20u);
   }
+  const auto& firmware = world.private_moves;
+  for (const u64 count :
+       {firmware.moved, firmware.swapped_out, firmware.swapped_in, firmware.refused}) {
+    EXPECT_GT(count, 0u);
+  }
+  EXPECT_GT(firmware.moved + firmware.swapped_out + firmware.swapped_in, 60u);
   EXPECT_EQ(world.host.memory.leaked_pages(), 0u);
   EXPECT_EQ(world.host.memory.free_pages(), world.free_before);
   EXPECT_EQ(world.host.memory.direct_map().assigned_pages(), world.assigned_before);
@@ -113,7 +119,7 @@ TEST_P(RandomMemory, FailuresForAMomentLeaveNothingBehind) {
 // What the RMP does not give back is on the list of leaked pages and nowhere else.
 TEST_P(RandomMemory, FailuresForGoodAreAccountedFor) {
   MemoryWorld world(GetParam(), true);
-  ASSERT_NO_FATAL_FAILURE(run(world, 4000));
+  ASSERT_NO_FATAL_FAILURE(run(world, 6000));
   const u64 leaked = world.host.memory.leaked_pages();
   EXPECT_EQ(world.host.memory.free_pages() + leaked, world.free_before);
   EXPECT_EQ(world.host.memory.direct_map().assigned_pages(), world.assigned_before + leaked);

@@ -36,7 +36,9 @@ void MemoryWorld::end() {
 
 void MemoryWorld::fresh_vm(ModelVm& vm, VmType type) {
   vm.vm = std::make_unique<KeyedVm>(machine, host, VmConfig{type, nullptr, {}}, next_asid_++);
-  if (vm.vm->memory().root() == SystemPhysical(0)) {  // memory ran out: a VM that nobody can use
+  const bool made =
+      vm.vm->memory().root() != SystemPhysical(0) && (type != VmType::snp || vm.vm->launch().ok());
+  if (!made) {  // memory ran out: a VM that nobody can use
     vm.vm.reset();
   } else if (type == VmType::snp) {
     vm.memfd = vm.vm->memory().create_guest_memfd(guest_bytes).value();
@@ -69,7 +71,7 @@ void MemoryWorld::act() {
     fresh_vm(vm, types[index]);
     return;
   }
-  switch (pick(40)) {
+  switch (pick(48)) {
     case 0:
       return map_block();
     case 1:
@@ -101,6 +103,15 @@ void MemoryWorld::act() {
     case 19:
     case 20:
       return move_pages();
+    case 40:
+    case 41:
+    case 42:
+    case 43:
+    case 44:
+    case 45:
+    case 46:
+    case 47:
+      return vm.vm->type() == VmType::snp ? move_private(vm) : write(vm);
     default:
       return write(vm);
   }
@@ -290,6 +301,27 @@ void MemoryWorld::move_pages() {
     : what == 3 ? host.mover.swap_in(range.first, range.bytes)
                 : host.mover.migrate(range.first, range.bytes, static_cast<unsigned>(pick(2)));
   }
+}
+
+void MemoryWorld::move_private(ModelVm& vm) {
+  const u64 size = pick(4) == 0 ? pick_size() : (1 + pick(16)) * page_size;
+  const bool known = !vm.private_values.empty() && pick(8) != 0;
+  const GuestPhysical gpa(
+      known ? std::next(vm.private_values.begin(), pick(vm.private_values.size()))->first
+            : pick_gpa(vm, size));
+  GuestMemory& memory = vm.vm->memory();
+  const u64 what = pick(4);
+  const auto done = what == 0 ? memory.swap_out_private(gpa, size)
+                    : what == 1
+                        ? memory.swap_in_private(gpa, size)
+                        : memory.migrate_private(gpa, size, static_cast<unsigned>(what - 2));
+  if (!done) {
+    private_moves.refused += done.error().number == EINVAL ? 0 : 1;  // EINVAL: no memory there
+    return;
+  }
+  private_moves.moved += done->moved;
+  private_moves.swapped_out += done->swapped_out;
+  private_moves.swapped_in += done->swapped_in;
 }
 
 }  // namespace softsnp::kvm

@@ -128,6 +128,10 @@ class MemoryWorld {
   struct Seen {
     u64 shared = 0, keyed = 0, noise = 0, private_pages = 0;
   } seen;
+  // By the firmware; refusals are failures of memory or of the RMP.
+  struct PrivateMoves {
+    u64 moved = 0, swapped_out = 0, swapped_in = 0, refused = 0;
+  } private_moves;
 
  private:
   u64 pick(u64 below) { return random_() % below; }
@@ -146,6 +150,7 @@ class MemoryWorld {
   void convert(ModelVm& vm);
   void write(ModelVm& vm);
   void move_pages();
+  void move_private(ModelVm& vm);
   std::shared_ptr<ModelPage>* page_at(HostVirtual at);
   void discard(HostVirtual first, u64 bytes);
   void unpin(ModelRegion& region);
@@ -158,7 +163,7 @@ class MemoryWorld {
   std::array<ModelVm, 3> vms_;
   u64 pinned_ = 0;
   u64 next_value_ = 0;
-  u32 next_asid_ = 1;
+  u32 next_asid_ = 300;  // SEV's; those of SNP VMs are the host's
 };
 
 }  // namespace softsnp::kvm

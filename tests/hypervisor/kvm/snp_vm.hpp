@@ -16,19 +16,24 @@ inline constexpr GuestPhysical ghcb_at(2 * test_mib);
 inline constexpr u64 far_deadline = ~u64{0} >> 1;
 
 struct SnpVm {
-  explicit SnpVm(Observer* observer = nullptr, u32 guest_requests_per_second = 0)
-      : SnpVm(VmConfig{VmType::snp, observer, guest_requests_per_second}) {}
-  explicit SnpVm(const VmConfig& config) : port(64 * test_mib), kvm(make_kvm(port)) {
+  explicit SnpVm(Observer* observer = nullptr, u32 guest_requests_per_second = 0, u32 vcpus = 1)
+      : SnpVm(VmConfig{VmType::snp, observer, guest_requests_per_second}, vcpus) {}
+  explicit SnpVm(const VmConfig& config, u32 vcpus = 1)
+      : port(64 * test_mib), kvm(make_kvm(port)) {
     auto made = kvm->create_vm(config);
     EXPECT_TRUE(made.ok());
     vm = std::move(made.value());
     EXPECT_TRUE(vm->set_memory_region(0, GuestPhysical(0), 8 * test_mib).ok());
     EXPECT_TRUE(vm->set_private(GuestPhysical(0), 2 * test_mib, true).ok());
-    vcpu = vm->create_vcpu(0).value();
-    vcpu->set_cpuid(kvm->supported_cpuid(VmType::snp));
     svm::Vmsa state{};
     state.cr0 = 0x80000011;
-    EXPECT_TRUE(vcpu->set_state(state).ok());
+    for (u32 i = 0; i < vcpus; ++i) {
+      Vcpu* one = vm->create_vcpu(i).value();
+      one->set_cpuid(kvm->supported_cpuid(VmType::snp));
+      EXPECT_TRUE(one->set_state(state).ok());
+      all.push_back(one);
+    }
+    vcpu = all[0];
     EXPECT_TRUE(vm->launch_start({}).ok());
     LaunchUpdate zero;
     zero.length = 2 * test_mib;
@@ -87,6 +92,7 @@ struct SnpVm {
   test::FakePort port;
   std::unique_ptr<Kvm> kvm;
   std::unique_ptr<Vm> vm;
+  std::vector<Vcpu*> all;
   Vcpu* vcpu = nullptr;
   u64 msr = 0;
   u64 injected = 0;
