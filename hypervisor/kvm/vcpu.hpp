@@ -87,7 +87,9 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   void request_vmsa(Vmpl vmpl, const PendingVmsa& pending, std::optional<u64> features, When when);
 
   // vcpu_apic.cpp. Where a message of from (null: a device) arrives; and that it does.
-  const Lapic& apic_for(const VcpuImpl* from) const;
+  const Lapic& apic_for(const VcpuImpl* from) const {
+    return is_for_vmpl0(from) ? vmpl0_apic_ : lapic_;
+  }
   bool accept(const ApicMessage& message, const VcpuImpl* from);
 
  private:
@@ -132,10 +134,11 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   void switch_to(Vmpl vmpl);
 
   // vcpu_apic.cpp
-  bool vmpl0_has_own_apic() const;
   bool has_lower_vmpl() const;
-  const Lapic& apic() const;
-  Lapic& apic() { return const_cast<Lapic&>(std::as_const(*this).apic()); }
+  bool uses_own_apic() const { return vmpl_ == Vmpl::vmpl0 && is_restricted(); }
+  bool is_for_vmpl0(const VcpuImpl* from) const;
+  Lapic& apic() { return uses_own_apic() ? vmpl0_apic_ : lapic_; }
+  const Lapic& apic() const { return uses_own_apic() ? vmpl0_apic_ : lapic_; }
   void advance_timers();
   u64 next_timer(bool that_interrupts) const;
 

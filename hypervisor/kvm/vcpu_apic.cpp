@@ -6,37 +6,25 @@
 
 namespace softsnp::kvm {
 
-bool VcpuImpl::vmpl0_has_own_apic() const {
-  return is_restricted(Vmpl::vmpl0);
-}
-
 bool VcpuImpl::has_lower_vmpl() const {
   return std::any_of(states_.begin() + 1, states_.end(), [](const VmplState& state) {
     return state.vmsa.has_value() || state.pending.has_value();
   });
 }
 
-const Lapic& VcpuImpl::apic() const {
-  return vmpl_ == Vmpl::vmpl0 && vmpl0_has_own_apic() ? vmpl0_apic_ : lapic_;
-}
-
 // A device's interrupts are VMPL0's as long as there is nobody below it.
-const Lapic& VcpuImpl::apic_for(const VcpuImpl* from) const {
-  if (!vmpl0_has_own_apic()) {
-    return lapic_;
-  }
-  const bool for_guest = from == nullptr ? has_lower_vmpl() : &from->apic() != &from->vmpl0_apic_;
-  return for_guest ? lapic_ : vmpl0_apic_;
+bool VcpuImpl::is_for_vmpl0(const VcpuImpl* from) const {
+  return is_restricted(Vmpl::vmpl0) &&
+         (from == nullptr ? !has_lower_vmpl() : from->uses_own_apic());
 }
 
 // INIT and SIPI are the vCPU's, whoever sends them.
 bool VcpuImpl::accept(const ApicMessage& message, const VcpuImpl* from) {
   const bool starts = message.mode == DeliveryMode::init || message.mode == DeliveryMode::startup;
-  const bool for_guest = starts || &apic_for(from) == &lapic_;
-  if (for_guest && withhold(message)) {
-    return true;
+  if (!starts && is_for_vmpl0(from)) {
+    return vmpl0_apic_.deliver(message.mode, message.vector, message.trigger);
   }
-  return (for_guest ? lapic_ : vmpl0_apic_).deliver(message.mode, message.vector, message.trigger);
+  return withhold(message) || lapic_.deliver(message.mode, message.vector, message.trigger);
 }
 
 void VcpuImpl::advance_timers() {
@@ -56,7 +44,7 @@ u64 VcpuImpl::next_timer(bool that_interrupts) const {
 }
 
 void VcpuImpl::inject_nmi() {
-  (vmpl0_has_own_apic() && !has_lower_vmpl() ? vmpl0_nmi_pending_ : nmi_pending_) = true;
+  (is_for_vmpl0(nullptr) ? vmpl0_nmi_pending_ : nmi_pending_) = true;
 }
 
 }  // namespace softsnp::kvm

@@ -30,8 +30,9 @@ VmConfig config_of(u64 features, bool alternate) {
 struct Guest : SnpVm {
   using Reply = std::pair<u64, u64>;
 
-  explicit Guest(u64 features = feature::restricted_injection, bool alternate = false)
-      : SnpVm(config_of(features, alternate)) {
+  explicit Guest(u64 features = feature::restricted_injection, bool alternate = false,
+                 u32 vcpus = 1)
+      : SnpVm(config_of(features, alternate), vcpus) {
     register_ghcb();
   }
   Reply ask(const ghcb::Ghcb& request) {
@@ -56,8 +57,9 @@ struct Guest : SnpVm {
     EXPECT_TRUE(wrmsr(0x1B, 0xFEE00D00));
     EXPECT_TRUE(wrmsr(0x80F, 0x1FF));
   }
-  void start() {
-    EXPECT_EQ(ask(Event::hv_doorbell_page, 1, bell_at.value()), Reply(0, bell_at.value()));
+  void start() { start_at(bell_at); }
+  void start_at(GuestPhysical page) {
+    EXPECT_EQ(ask(Event::hv_doorbell_page, 1, page.value()), Reply(0, page.value()));
     enable_apic();
   }
   u8 bell(unsigned offset) {
@@ -141,6 +143,28 @@ TEST(Restricted, IpiArrivesInThePageAndHvSaysSo) {
   g.finish();
   EXPECT_EQ(g.injected, 0u);
   EXPECT_EQ(g.bell(at::vector_at), 0x51) << "of higher priority than the one in service";
+}
+
+TEST(Restricted, IpiToAnotherVcpuRingsItsOwnDoorbell) {
+  constexpr GuestPhysical other_bell(3 * test_mib + page_size);
+  Guest g(feature::restricted_injection, false, 2);
+  g.start();
+  const auto to_other = [](u64 icr) { return u64{1} << 32 | icr; };
+  EXPECT_EQ(g.ask(Event::hv_ipi, to_other(0x500)), Guest::Reply(0, 0)) << "INIT";
+  EXPECT_EQ(g.ask(Event::hv_ipi, to_other(0x608)), Guest::Reply(0, 0)) << "SIPI";
+  g.vcpu = g.all[1];
+  g.register_ghcb();
+  g.start_at(other_bell);
+  g.vcpu = g.all[0];
+  EXPECT_EQ(g.ask(Event::hv_ipi, to_other(0x41)), Guest::Reply(0, 0));
+  EXPECT_EQ(g.injected, 0u);
+  EXPECT_EQ(g.bell(at::vector_at), 0);
+  g.vcpu = g.all[1];
+  g.finish();
+  EXPECT_EQ(g.injected, ghcb::hv_event);
+  u8 vector = 0;
+  EXPECT_TRUE(g.vm->read_shared(other_bell, {&vector, 1}).ok());
+  EXPECT_EQ(vector, 0x41);
 }
 
 TEST(Restricted, IpisThatCannotBe) {
