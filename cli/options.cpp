@@ -22,6 +22,16 @@ std::optional<image::Mode> parse_mode(const std::string& text) {
   return text == "none" ? std::optional(image::Mode::plain) : std::nullopt;
 }
 
+std::optional<snp::InjectionMode> parse_injection(const std::string& text) {
+  if (text == "normal") {
+    return snp::InjectionMode::normal;
+  }
+  if (text == "restricted") {
+    return snp::InjectionMode::restricted;
+  }
+  return text == "alternate" ? std::optional(snp::InjectionMode::alternate) : std::nullopt;
+}
+
 std::optional<u16> parse_port(const std::string& text) {
   if (text == "none") {
     return u16{0};
@@ -99,6 +109,8 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   add(run, "--guest-requests", options.guest_requests_per_second, parse_request_limit,
       "messages to the secure processor a second of the guest's time, default no limit",
       "NUMBER from 1 to 1000000");
+  add(run, "--injection", options.injection, parse_injection,
+      "what the host may inject into an snp guest, default normal", "normal|restricted|alternate");
   run.add_flag("--quiet", options.quiet, "no line about the launch");
 }
 

@@ -109,12 +109,12 @@ VcpuImpl::Exit VcpuImpl::emulate_mmio(MmioEmulator::Outcome outcome) {
 }
 
 bool VcpuImpl::owns(GuestPhysical gpa) const {
-  return lapic_.owns_mmio(gpa.value());
+  return apic().owns_mmio(gpa.value());
 }
 
 u64 VcpuImpl::read(GuestPhysical gpa, unsigned size) {
   const u32 offset = static_cast<u32>(gpa.page_offset());
-  const u64 value = lapic_.read(offset & ~15u, time());
+  const u64 value = apic().read(offset & ~15u, time());
   // Narrow reads see their bytes of the 32-bit register (APM2 16.3.2).
   return size >= 4 ? value : (value >> (8 * (offset & 3))) & mask_bits(size * 8 - 1, 0);
 }
@@ -123,7 +123,7 @@ void VcpuImpl::write(GuestPhysical gpa, unsigned size, u64 value) {
   // KVM drops writes that are not 32 bits wide on a 16-byte boundary.
   const u32 offset = static_cast<u32>(gpa.page_offset());
   if (size == 4 && (offset & 15) == 0) {
-    note_level_eoi(lapic_.write(offset, static_cast<u32>(value), time()));
+    note_level_eoi(apic().write(offset, static_cast<u32>(value), time()));
     send_ipi();
   }
 }

@@ -39,12 +39,13 @@ bool VcpuSet::others_can_run(usize but) const {
 }
 
 bool VcpuSet::is_for(const ApicMessage& message, const VcpuImpl* from, const VcpuImpl& to) const {
-  if (!to.lapic().is_enabled()) {
+  const Lapic& apic = to.apic_for(from);
+  if (!apic.is_enabled()) {
     return false;
   }
   switch (message.shorthand) {
     case ApicMessage::Shorthand::none:
-      return to.lapic().matches(message.destination, message.is_logical, message.source);
+      return apic.matches(message.destination, message.is_logical, message.source);
     case ApicMessage::Shorthand::self:
       return &to == from;
     case ApicMessage::Shorthand::all:
@@ -67,7 +68,7 @@ bool VcpuSet::send(ApicMessage message, const VcpuImpl* from) {
   }
   std::vector<VcpuImpl*> takers;
   for (const auto& vcpu : vcpus_) {
-    const bool able = !message.is_lowest_priority() || vcpu->lapic().is_software_enabled();
+    const bool able = !message.is_lowest_priority() || vcpu->apic_for(from).is_software_enabled();
     if (able && is_for(message, from, *vcpu)) {
       takers.push_back(vcpu.get());
     }
@@ -77,7 +78,7 @@ bool VcpuSet::send(ApicMessage message, const VcpuImpl* from) {
   }
   bool reached_others = false;
   for (VcpuImpl* taker : takers) {
-    const bool taken = taker->lapic().deliver(message.mode, message.vector, message.trigger);
+    const bool taken = taker->accept(message, from);
     reached_others = reached_others || (taken && taker != from);
   }
   return reached_others;
