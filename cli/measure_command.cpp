@@ -39,6 +39,10 @@ Digest measure_direct(const MeasureOptions& options) {
   }
   image::Inputs inputs = guest_inputs(options, *files);
   inputs.vcpu_count = options.vcpus;
+  // --injection alternate launches what restricted does; only the host knows the difference.
+  if (options.features == snp::launch_features(snp::InjectionMode::restricted)) {
+    inputs.injection = snp::InjectionMode::restricted;
+  }
   const auto plan = image::build(inputs);
   return plan ? Digest(bytes_of(attest::measure(*plan))) : Digest(Failure{plan.error().text});
 }

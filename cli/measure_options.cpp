@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "arch/snp/features.hpp"
 #include "attest/reset_state.hpp"
 #include "attest/text.hpp"
 #include "cli/numbers.hpp"
@@ -155,6 +156,11 @@ std::optional<std::string> first_broken(std::initializer_list<Rule> rules) {
   return std::nullopt;
 }
 
+bool is_launchable(u64 features) {
+  return features == snp::launch_features(snp::InjectionMode::normal) ||
+         features == snp::launch_features(snp::InjectionMode::restricted);
+}
+
 std::optional<std::string> direct_problem(const MeasureOptions& o) {
   return first_broken({
       {!o.svsm_file.empty(), "--svsm needs --ovmf (softsnp run --svsm is --svsm-boot here)"},
@@ -163,7 +169,9 @@ std::optional<std::string> direct_problem(const MeasureOptions& o) {
       {o.variables_size.has_value(), "--vars-size needs --svsm"},
       {o.ovmf_digest.has_value(), "--snp-ovmf-hash needs --ovmf"},
       {o.signature.has_value(), "--vcpu-type, --vcpu-sig and --vcpu-family need --ovmf"},
-      {o.features.has_value(), "--guest-features needs --ovmf"},
+      {o.features && !is_launchable(*o.features),
+       "--guest-features: softsnp run launches 1 (SNPActive) and 9 (with RestrictedInjection) "
+       "only"},
       {o.kernel.empty() && !o.initrd.empty(), "--initrd needs --kernel"},
       {o.kernel.empty() && o.acceptance == image::Acceptance::lazy, "--accept lazy needs --kernel"},
   });

@@ -18,6 +18,24 @@
 namespace softsnp::image {
 namespace {
 
+// What no hypervisor should start (GHCB sheet 4.3).
+Result<void, ImageError> check_injection(const Inputs& inputs, Format format) {
+  using snp::InjectionMode;
+  if (inputs.injection == InjectionMode::normal) {
+    return {};
+  }
+  if (inputs.mode != Mode::snp) {
+    return fail("injection", "",
+                "restricted and alternate injection are for SEV-SNP guests (mode snp)");
+  }
+  if (inputs.injection == InjectionMode::alternate && format == Format::bzimage) {
+    return fail(inputs.kernel.name, "injection",
+                "alternate injection needs an SVSM at VMPL0 to hand the interrupts on; a kernel "
+                "started there is none");
+  }
+  return {};
+}
+
 Result<void, ImageError> check(const Inputs& inputs) {
   const u64 size = inputs.memory_size;
   if (size < minimum_memory || size > maximum_memory || !is_aligned(size, page_size)) {
@@ -64,6 +82,7 @@ Assembly::Assembly(const Inputs& inputs, Format format)
     : inputs_(&inputs), memory_(ram_ranges(inputs.memory_size)) {
   plan_.mode = inputs.mode;
   plan_.format = format;
+  plan_.injection = inputs.injection;
   plan_.acceptance = inputs.acceptance;
   plan_.memory_size = inputs.memory_size;
   plan_.vcpu_count = inputs.vcpu_count;
@@ -74,6 +93,9 @@ Assembly::Assembly(const Inputs& inputs, Format format)
 
 Result<Assembly, ImageError> Assembly::begin(const Inputs& inputs, Format format) {
   if (const auto checked = check(inputs); !checked) {
+    return pass_on(checked);
+  }
+  if (const auto checked = check_injection(inputs, format); !checked) {
     return pass_on(checked);
   }
   Assembly assembly(inputs, format);
@@ -223,8 +245,8 @@ Result<void, ImageError> Assembly::place_initrd(u64 highest) {
 
 void Assembly::leave_unaccepted() {
   const Layout& at = plan_.layout;
-  plan_.unaccepted = unaccepted_blocks(memory_.regions(Contents::left_out),
-                                       {at.kernel_start, at.kernel_end - at.kernel_start});
+  const std::vector<RamRange> needed{{at.kernel_start, at.kernel_end - at.kernel_start}};
+  plan_.unaccepted = unaccepted_blocks(memory_.regions(Contents::left_out), needed);
   place(low::setup_data + sizeof(boot::CcBlobNode), as_bytes(efi_setup_node()));
   place(low::efi_runtime_data, efi_runtime_data(plan_));
   place(low::efi_runtime_code, efi_runtime_code());
@@ -247,6 +269,10 @@ LaunchPlan Assembly::finish(const svm::Vmsa& entry_state) {
     place(svsm_->launch_pages,
           as_bytes(svsm_launch_pages(*svsm_, *inputs_, plan_.unaccepted, entry_state)));
     plan_.entry_state = svsm_entry_state(*svsm_);
+  }
+  if (plan_.mode == Mode::snp) {
+    plan_.entry_state.sev_features = snp::launch_features(plan_.injection);
+    plan_.ap_state.sev_features = plan_.entry_state.sev_features;
   }
   plan_.regions = without(memory_.regions(Contents::filled_in), plan_.unaccepted);
   return std::move(plan_);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arch/psp/cpuid_page.hpp"
+#include "arch/snp/features.hpp"
 #include "base/result.hpp"
 #include "image/error.hpp"
 #include "image/launch_plan.hpp"
@@ -38,6 +39,7 @@ struct Inputs {
   // lazy: mode snp and a bzImage that knows how.
   Acceptance acceptance = Acceptance::eager;
   std::optional<Svsm> svsm = {};  // mode snp
+  snp::InjectionMode injection = snp::InjectionMode::normal;  // mode snp
 };
 
 // bzImage (64-bit entry), ELF64 (64-bit entry) or Multiboot 1 (32-bit entry), told apart by

@@ -154,6 +154,7 @@ vmm::RunOutcome GuestRun::perform() {
   image::Inputs inputs{
       options_.kernel, options_.initrd, options_.append, options_.memory, options_.mode, 51, {},
       options_.vcpus};
+  inputs.injection = options_.injection;
   if (options_.mode == image::Mode::snp) {
     const auto supported = vmm::guest_cpuid(*kvm_, kvm::VmType::snp, options_.vcpus);
     inputs.c_bit = vmm::c_bit(supported);

@@ -30,6 +30,7 @@ struct GuestOptions {
   u64 policy = 0x30000;
   image::File kernel{"built-in sample guest", guest::sample_image()};
   image::File initrd{};
+  snp::InjectionMode injection = snp::InjectionMode::normal;
   // Of the VMM's configuration.
   std::vector<u8> certificates{};
   u32 guest_requests_per_second = 0;
