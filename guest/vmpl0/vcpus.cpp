@@ -27,7 +27,7 @@ void create(Program& program, u32 apic_id, Vmpl vmpl, ApRequest request, const s
   guest::GhcbClient client = own_ghcb(program);
   const guest::GhcbUse use(client);
   client.begin();
-  client.set(ghcb::field::rax, program.state.sev_features);
+  client.set(ghcb::field::rax, vmsa.sev_features);
   const u64 info = u64{apic_id} << 32 | u64{number(vmpl)} << 16 | static_cast<u64>(request);
   if (!client.call(number(ghcb::Event::ap_creation), info, physical(&vmsa).value())) {
     guest::terminate(program.processor, guest::Cause::ap_not_started);
@@ -54,6 +54,11 @@ svm::SegmentRegister table(const void* base, usize bytes) {
   return {0, 0, static_cast<u32>(bytes - 1), reinterpret_cast<u64>(base)};
 }
 
+// The SVSM's, which may be under restricted injection where the guest is not.
+u64 own_features(Program& program) {
+  return program.processor.read_msr(x86::msr::sev_status) >> snp::sev_status::feature_shift;
+}
+
 // As this processor has it; the new one starts at its own stack with its number.
 void fill(Program& program, svm::Vmsa& vmsa, usize index) {
   vmsa.cs = code_segment();
@@ -76,7 +81,7 @@ void fill(Program& program, svm::Vmsa& vmsa, usize index) {
   vmsa.rip = reinterpret_cast<u64>(svsm_processor_entry);
   vmsa.rsp = stack_top(index);
   vmsa.rdi = index;
-  vmsa.sev_features = program.state.sev_features;
+  vmsa.sev_features = own_features(program);
 }
 
 }  // namespace

@@ -56,6 +56,7 @@ TEST(MeasureOptions, ContradictionsAreNamed) {
   const std::pair<std::vector<const char*>, const char*> cases[] = {
       {{"--mode", "sev"}, "--mode other than snp needs --ovmf"},
       {{"--svsm", "s"}, "--svsm needs --ovmf"},
+      {{"--ovmf", "o", "--svsm-boot", "--vcpu-sig", "1"}, "--svsm-boot does not go with --ovmf"},
       {{"--vmm-type", "qemu"}, "--vmm-type other than softsnp needs --ovmf"},
       {{"--ovmf", "o", "--vmm-type", "softsnp"}, "--vmm-type softsnp does not go with --ovmf"},
       {{"--ovmf", "o"}, "--vcpu-type, --vcpu-sig or --vcpu-family is missing"},

@@ -56,6 +56,14 @@ TEST(Options, Defaults) {
   EXPECT_FALSE(options->timeout);
 }
 
+TEST(Options, Svsm) {
+  EXPECT_FALSE(parse({"run"})->svsm);
+  EXPECT_TRUE(parse({"run", "--svsm", "--smp", "4"})->svsm);
+  const auto refused = parse({"run", "--svsm", "--mode", "sev"});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().text.find("--svsm needs --mode snp"), std::string::npos);
+}
+
 TEST(Options, Acceptance) {
   EXPECT_EQ(parse({"run"})->acceptance, image::Acceptance::eager);
   EXPECT_EQ(parse({"run", "--kernel", "k", "--accept", "lazy"})->acceptance,
