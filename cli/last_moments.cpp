@@ -14,7 +14,11 @@ observe::Moment LastMoments::moment() const {
   const unsigned vcpu = machine_->last_core();  // vCPU i has core i
   const cpu::Processor& processor = machine_->core(vcpu);
   const bool in_guest = processor.system().controls().guest;
-  return {machine_->now(), vcpu, last_vmpl_, in_guest ? processor.core().state.rip : last_rip_};
+  if (in_guest) {
+    return {machine_->now(), vcpu, machine_->core(vcpu).mmu().guest().vmpl,
+            processor.core().state.rip};
+  }
+  return {machine_->now(), vcpu, last_vmpl_, last_rip_};
 }
 
 void LastMoments::vmexit(svm::ExitCode, u64, u64, u64 rip) {

@@ -36,6 +36,7 @@ struct RunOptions : GuestOptions, PlatformOptions {
   u16 debug_exit_port = boot::platform::debug_exit_port;  // 0 = none
   kvm::DirectMapPolicy direct_map = kvm::DirectMapPolicy::split_on_small_assign;
   u32 guest_requests_per_second = 0;  // 0 = no limit
+  snp::InjectionMode injection = snp::InjectionMode::normal;
   bool quiet = false;
 };
 

@@ -34,6 +34,7 @@ image::Inputs plan_inputs(const RunOptions& options, const GuestFiles& files, co
   image::Inputs inputs = guest_inputs(options, files);
   inputs.mode = options.mode;
   inputs.vcpu_count = options.vcpus;
+  inputs.injection = options.injection;
   if (options.mode == image::Mode::snp) {
     const auto supported = vmm::guest_cpuid(kvm, kvm::VmType::snp, options.vcpus);
     inputs.c_bit = vmm::c_bit(supported);

@@ -52,9 +52,6 @@ svm::Vmsa common_state(Mode mode, GuestPhysical entry) {
   if (mode == Mode::snp || mode == Mode::sev_es) {
     state.efer = x86::efer::svme;
   }
-  if (mode == Mode::snp) {
-    state.sev_features = snp::feature::snp_active;
-  }
   return state;
 }
 

@@ -8,6 +8,7 @@
 
 #include "arch/address.hpp"
 #include "arch/boot/e820.hpp"
+#include "arch/snp/features.hpp"
 #include "arch/svm/vmsa.hpp"
 
 namespace softsnp::image {
@@ -58,12 +59,14 @@ struct Layout {
   GuestPhysical initrd;
   u64 initrd_size = 0;
   GuestPhysical rsdp;
+  RamRange svsm;
 };
 
 struct LaunchPlan {
   Mode mode = Mode::snp;
   Format format = Format::bzimage;
   Acceptance acceptance = Acceptance::eager;
+  snp::InjectionMode injection = snp::InjectionMode::normal;
   u64 memory_size = 0;
   std::vector<RamRange> ram;          // ascending
   std::vector<boot::E820Entry> e820;  // ascending

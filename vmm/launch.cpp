@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "arch/snp/features.hpp"
 #include "vmm/cpuid_table.hpp"
 #include "vmm/guest_cpuid.hpp"
 #include "vmm/guest_ram.hpp"
@@ -273,7 +274,12 @@ Done make_vcpus(LaunchedVm& launched, const kvm::Kvm& kvm, kvm::VmType type,
 Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
                                       const image::LaunchPlan& plan, kvm::Observer* observer) {
   const kvm::VmType type = vm_type(plan.mode);
-  auto created = kvm.create_vm({type, observer, config.guest_requests_per_second});
+  kvm::VmConfig vm_config{type, observer, config.guest_requests_per_second};
+  if (type == kvm::VmType::snp) {
+    vm_config.vmsa_features = snp::launch_features(plan.injection) & ~snp::feature::snp_active;
+    vm_config.alternate_injection = plan.injection == snp::InjectionMode::alternate;
+  }
+  auto created = kvm.create_vm(vm_config);
   if (!created) {
     return refused(OutcomeKind::internal_fault, "VM", created.error());
   }

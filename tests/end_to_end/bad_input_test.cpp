@@ -134,5 +134,17 @@ TEST(BadInput, FilesThatCannotBeWritten) {
   expect_refused({"run", "--stats", "/nonexistent/stats"}, "/nonexistent/stats");
 }
 
+TEST(BadInput, InjectionModesThatCannotBe) {
+  for (const char* mode : {"none", "sev", "sev-es"}) {
+    expect_refused({"run", "--mode", mode, "--injection", "restricted"}, "mode snp");
+  }
+  const TemporaryFile kernel(truncated_bzimage());
+  expect_refused({"run", "--injection", "alternate", "--kernel", kernel.path()}, kernel.path());
+  expect_refused({"run", "--injection", "both"}, "--injection");
+  expect_refused({"measure", "--guest-features", "0x19"}, "--guest-features");
+  expect_refused({"measure", "--guest-features", "0x11"}, "--guest-features");
+  expect_refused({"measure", "--guest-features", "8"}, "--guest-features");
+}
+
 }  // namespace
 }  // namespace softsnp::end_to_end

@@ -154,10 +154,14 @@ vmm::RunOutcome GuestRun::perform() {
   image::Inputs inputs{
       options_.kernel, options_.initrd, options_.append, options_.memory, options_.mode, 51, {},
       options_.vcpus};
+  inputs.injection = options_.injection;
   if (options_.mode == image::Mode::snp) {
     const auto supported = vmm::guest_cpuid(*kvm_, kvm::VmType::snp, options_.vcpus);
     inputs.c_bit = vmm::c_bit(supported);
     inputs.cpuid = vmm::cpuid_page_entries(supported);
+  }
+  if (options_.svsm) {
+    inputs.svsm = image::Svsm{{"built-in SVSM", guest::svsm_image()}};
   }
   const auto plan = image::build(inputs);
   if (!plan) {
