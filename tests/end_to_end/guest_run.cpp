@@ -150,6 +150,7 @@ vmm::RunOutcome GuestRun::perform() {
   kvm_ = kvm::make_kvm(hostile_ ? *hostile_ : machine_->port());
   image::Inputs inputs{
       options_.kernel, options_.initrd, options_.append, options_.memory, options_.mode, 51, {}, 1};
+  inputs.acceptance = options_.acceptance;
   if (options_.mode == image::Mode::snp) {
     const auto supported = kvm_->supported_cpuid(kvm::VmType::snp);
     inputs.c_bit = vmm::c_bit(supported);
