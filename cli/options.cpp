@@ -22,6 +22,16 @@ std::optional<image::Mode> parse_mode(const std::string& text) {
   return text == "none" ? std::optional(image::Mode::plain) : std::nullopt;
 }
 
+std::optional<snp::InjectionMode> parse_injection(const std::string& text) {
+  if (text == "normal") {
+    return snp::InjectionMode::normal;
+  }
+  if (text == "restricted") {
+    return snp::InjectionMode::restricted;
+  }
+  return text == "alternate" ? std::optional(snp::InjectionMode::alternate) : std::nullopt;
+}
+
 std::optional<u16> parse_port(const std::string& text) {
   if (text == "none") {
     return u16{0};
@@ -51,6 +61,12 @@ std::optional<u32> parse_request_limit(const std::string& text) {
   return fits ? std::optional(static_cast<u32>(*limit)) : std::nullopt;
 }
 
+std::optional<u32> parse_vcpus(const std::string& text) {
+  const auto count = parse_number(text);
+  const bool fits = count && *count != 0 && *count <= maximum_vcpus;
+  return fits ? std::optional(static_cast<u32>(*count)) : std::nullopt;
+}
+
 void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--kernel", options.kernel,
                  "bzImage, ELF64 or Multiboot image; without it the built-in sample guest runs")
@@ -59,9 +75,12 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--append", options.append, "kernel command line")->type_name("STRING");
   add(run, "-m,--memory", options.memory, parse_size, "guest memory, default 512M",
       "SIZE such as 512M or 4G");
+  add(run, "--smp", options.vcpus, parse_vcpus, "vCPUs, default 1", "NUMBER from 1 to 64");
   add(run, "--accept", options.acceptance, parse_acceptance,
       "who validates memory: the launch all of it, or the kernel what it uses; default eager",
       "lazy|eager");
+  run.add_flag("--svsm", options.svsm,
+               "the guest runs at VMPL2 under the built-in SVSM, which is at VMPL0");
   add(run, "--policy", options.policy, parse_hex,
       "guest policy, default 30000 for snp, 5 for sev-es, 1 for sev", "HEX");
   add(run, "--seed", options.seed, parse_number, "of all keys and random numbers, default 0",
@@ -90,6 +109,8 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   add(run, "--guest-requests", options.guest_requests_per_second, parse_request_limit,
       "messages to the secure processor a second of the guest's time, default no limit",
       "NUMBER from 1 to 1000000");
+  add(run, "--injection", options.injection, parse_injection,
+      "what the host may inject into an snp guest, default normal", "normal|restricted|alternate");
   run.add_flag("--quiet", options.quiet, "no line about the launch");
 }
 
@@ -178,6 +199,9 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
     if (run_options.kernel.empty()) {
       return usage_error("--accept lazy needs --kernel", run);
     }
+  }
+  if (run_options.svsm && run_options.mode != image::Mode::snp) {
+    return usage_error("--svsm needs --mode snp", run);
   }
   if (run_options.kernel.empty() && !run_options.initrd.empty()) {
     return usage_error("--initrd needs --kernel", run);

@@ -20,9 +20,13 @@
 
 namespace softsnp::cli {
 
+// Of a run.
+inline constexpr u32 maximum_vcpus = 64;
+
 struct RunOptions : GuestOptions, PlatformOptions {
   std::optional<u64> policy;  // default: what the mode asks for
   u64 seed = 0;
+  u32 vcpus = 1;  // 1 to maximum_vcpus
   image::Mode mode = image::Mode::snp;
   std::optional<std::chrono::milliseconds> timeout;
   std::string trace;
@@ -32,6 +36,7 @@ struct RunOptions : GuestOptions, PlatformOptions {
   u16 debug_exit_port = boot::platform::debug_exit_port;  // 0 = none
   kvm::DirectMapPolicy direct_map = kvm::DirectMapPolicy::split_on_small_assign;
   u32 guest_requests_per_second = 0;  // 0 = no limit
+  snp::InjectionMode injection = snp::InjectionMode::normal;
   bool quiet = false;
 };
 

@@ -1,11 +1,13 @@
 // Files to launch plan: the one entrance. Pure; every input is hostile.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "arch/psp/cpuid_page.hpp"
+#include "arch/snp/features.hpp"
 #include "base/result.hpp"
 #include "image/error.hpp"
 #include "image/launch_plan.hpp"
@@ -16,6 +18,12 @@ namespace softsnp::image {
 struct File {
   std::string name;
   std::span<const u8> bytes;
+};
+
+// A Secure VM Service Module between firmware and kernel: it runs at VMPL0 and starts the kernel.
+struct Svsm {
+  File file;
+  unsigned guest_vmpl = 2;
 };
 
 struct Inputs {
@@ -30,6 +38,8 @@ struct Inputs {
   unsigned vcpu_count = 1;  // announced in the MADT, APIC ids from 0
   // lazy: mode snp and a bzImage that knows how.
   Acceptance acceptance = Acceptance::eager;
+  std::optional<Svsm> svsm = {};  // mode snp
+  snp::InjectionMode injection = snp::InjectionMode::normal;  // mode snp
 };
 
 // bzImage (64-bit entry), ELF64 (64-bit entry) or Multiboot 1 (32-bit entry), told apart by

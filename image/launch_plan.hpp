@@ -8,6 +8,7 @@
 
 #include "arch/address.hpp"
 #include "arch/boot/e820.hpp"
+#include "arch/snp/features.hpp"
 #include "arch/svm/vmsa.hpp"
 
 namespace softsnp::image {
@@ -58,19 +59,23 @@ struct Layout {
   GuestPhysical initrd;
   u64 initrd_size = 0;
   GuestPhysical rsdp;
+  RamRange svsm;
 };
 
 struct LaunchPlan {
   Mode mode = Mode::snp;
   Format format = Format::bzimage;
   Acceptance acceptance = Acceptance::eager;
+  snp::InjectionMode injection = snp::InjectionMode::normal;
   u64 memory_size = 0;
   std::vector<RamRange> ram;          // ascending
   std::vector<boot::E820Entry> e820;  // ascending
   // Ascending; together with unaccepted exactly ram, each page once.
   std::vector<LaunchRegion> regions;
   std::vector<RamRange> unaccepted;  // ascending, in 2 MiB blocks: the guest's to validate
-  svm::Vmsa entry_state{};           // of vCPU 0; others wait for a start-up request
+  unsigned vcpu_count = 1;           // APIC ids from 0
+  svm::Vmsa entry_state{};           // of vCPU 0
+  svm::Vmsa ap_state{};              // of the others, which wait for a start-up request
   Layout layout;
 };
 

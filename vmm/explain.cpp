@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "arch/ghcb/termination.hpp"
+#include "arch/snp/features.hpp"
 
 namespace softsnp::vmm {
 namespace {
@@ -34,6 +35,21 @@ constexpr Reason reasons[] = {
     {1, 12, "Secure AVIC set-up failed"},
 };
 
+// Linux says with 0:2 which bits of SEV_STATUS it does not support (GHCB sheet 3.4).
+std::string feature_names(const kvm::TerminationExit& exit) {
+  if (exit.reason_set != 0 || exit.reason_code != 2) {
+    return {};
+  }
+  std::string names;
+  for (unsigned i = snp::sev_status::feature_shift; i < 64; ++i) {
+    if (has_bit(exit.extra, i)) {
+      names += names.empty() ? " (SEV_STATUS: " : ", ";
+      names += snp::feature_name(i - snp::sev_status::feature_shift);
+    }
+  }
+  return names.empty() ? names : names + ")";
+}
+
 const char* set_name(u64 set) {
   return set == 0                         ? "GHCB specification"
          : set == 1                       ? "Linux"
@@ -59,6 +75,7 @@ std::string termination_text(const kvm::TerminationExit& exit) {
                                  reason_name(exit.reason_set, exit.reason_code));
   if (exit.extra != 0) {
     text += fmt::format("; EXITINFO2 {:#x}", exit.extra);
+    text += feature_names(exit);
   }
   return text;
 }

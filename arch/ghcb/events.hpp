@@ -35,6 +35,9 @@ enum class Event : u64 {
   hv_timer = 0x80000016,
   apic_id_list = 0x80000017,
   run_vmpl = 0x80000018,
+  configure_injection = 0x8000001B,
+  disable_alternate_injection = 0x8000001C,
+  specific_eoi = 0x8000001D,
   features = 0x8000FFFD,
   termination = 0x8000FFFE,
   unsupported = 0x8000FFFF,
@@ -100,6 +103,12 @@ constexpr const char* name(Event event) {
       return "APIC ID list";
     case Event::run_vmpl:
       return "run VMPL";
+    case Event::configure_injection:
+      return "configure interrupt injection";
+    case Event::disable_alternate_injection:
+      return "disable alternate injection";
+    case Event::specific_eoi:
+      return "specific EOI";
     case Event::features:
       return "hypervisor features";
     case Event::termination:

@@ -171,7 +171,7 @@ static_assert(page_state_change_response(page_state_change_failed) == 0x80000000
 namespace feature {
 inline constexpr u64 sev_snp = bit(0), ap_creation = bit(1), restricted_injection = bit(2),
                      restricted_injection_timer = bit(3), apic_id_list = bit(4),
-                     multi_vmpl = bit(5);
+                     multi_vmpl = bit(5), extended_interrupts = bit(9);
 }
 
 constexpr const char* name(MsrCode code) {

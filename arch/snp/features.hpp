@@ -26,6 +26,38 @@ inline constexpr u64 snp_active = bit(0), vtom = bit(1), reflect_vc = bit(2),
                      ibpb_on_entry = bit(21);
 }
 
+constexpr const char* feature_name(unsigned bit_number) {
+  constexpr const char* names[] = {"SNPActive",
+                                   "vTOM",
+                                   "ReflectVC",
+                                   "RestrictedInjection",
+                                   "AlternateInjection",
+                                   "DebugVirtualization",
+                                   "PreventHostIBS",
+                                   "BTBIsolation",
+                                   "VmplSSS",
+                                   "SecureTSC",
+                                   "VmgexitParameter",
+                                   "PmcVirtualization",
+                                   "IbsVirtualization",
+                                   "GuestInterceptCtl",
+                                   "VmsaRegProt",
+                                   "SmtProtection",
+                                   "SecureAvic"};
+  return bit_number < sizeof names / sizeof *names ? names[bit_number]
+         : bit_number == 21                        ? "IbpbOnEntry"
+                                                   : "reserved";
+}
+
+// Who may interrupt an SNP guest (hardware sheet 6.4). alternate: VMPL0 runs under restricted
+// injection, and the host lets it have the interrupts of the VMPLs that it starts with alternate
+// injection.
+enum class InjectionMode : u8 { normal, restricted, alternate };
+// SEV_FEATURES of the VMSA that is launched, VMPL0's.
+constexpr u64 launch_features(InjectionMode mode) {
+  return feature::snp_active | (mode == InjectionMode::normal ? 0 : feature::restricted_injection);
+}
+
 namespace sev_status {
 inline constexpr u64 sev = bit(0), sev_es = bit(1), sev_snp = bit(2);
 inline constexpr unsigned feature_shift = 2;

@@ -63,6 +63,12 @@ inline constexpr u64 v_tpr = mask_bits(7, 0), v_irq = bit(8), vgif = bit(9), v_n
                      v_intr_masking = bit(24), vgif_enable = bit(25), v_nmi_enable = bit(26),
                      x2avic = bit(30), avic = bit(31), vector = mask_bits(39, 32);
 }
+// VMSA 3B8h: the bits of 060h that are the guest's under alternate injection, and two of its own.
+namespace vintr_ctrl {
+inline constexpr u64 v_tpr = vintr::v_tpr, v_irq = vintr::v_irq, vgif = vintr::vgif,
+                     int_shadow = bit(10), prio = vintr::prio, ign_tpr = vintr::ign_tpr,
+                     vector = vintr::vector, busy = bit(63);
+}
 // 068h.
 namespace interrupt_state {
 inline constexpr u64 shadow = bit(0), guest_interrupt_mask = bit(1);

@@ -314,6 +314,8 @@ constexpr Case all[] = {
     {"vc-without-exit-rate", case_vc_without_exit_rate},
     {"random-conversions", case_random_conversions},
     {"memory-patrol", case_memory_patrol},
+    {"doorbell", case_doorbell},
+    {"alternate", case_alternate},
 };
 
 }  // namespace

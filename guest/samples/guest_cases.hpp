@@ -24,6 +24,11 @@ inline constexpr unsigned page_state = 2'000, page_state_2m = 200, vmgexit = 100
 }
 
 CaseList cases();
+// guest_doorbell.cpp
+void case_doorbell();
+// guest_alternate.cpp
+void case_alternate();
+
 // The tour without a case: conversions both ways, and everything that must not work.
 void demonstrate(bool snp);
 [[noreturn]] void power_off();

@@ -1,7 +1,9 @@
 #include "arch/snp/features.hpp"
+#include "arch/x86/registers.hpp"
 #include "guest/runtime/console.hpp"
 #include "guest/runtime/cpu.hpp"
 #include "guest/runtime/vc_handler.hpp"
+#include "guest/samples/guest_hv.hpp"
 #include "guest/samples/guest_probe.hpp"
 #include "guest/samples/guest_state.hpp"
 
@@ -21,7 +23,7 @@ VcState& vc_state() {
   return state;
 }
 
-void handle(Frame& frame) {
+void handle_by_vector(Frame& frame) {
   if (end_probe(frame, read_cr2())) {
     return;
   }
@@ -29,6 +31,20 @@ void handle(Frame& frame) {
     return;
   }
   die(frame);
+}
+
+// Under restricted injection whoever returns to code with IF = 1 looks into the doorbell page.
+void handle(Frame& frame) {
+  HvEvents* const events = hv_events();
+  const bool were_on = (frame.rflags & x86::rflags::if_) != 0;
+  if (events != nullptr && frame.vector == static_cast<u64>(x86::Vector::hv)) {
+    events->arrived(frame.rip, were_on);
+    return;
+  }
+  handle_by_vector(frame);
+  if (events != nullptr && were_on) {
+    events->before_return();
+  }
 }
 
 }  // namespace

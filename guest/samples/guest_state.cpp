@@ -11,12 +11,12 @@ namespace {
 constexpr DirectMap identity{};
 alignas(page_size) ghcb::Ghcb ghcb_page, ghcb_backup;
 PageTable spare_tables[16];
-HardwareProcessor the_processor;
+HvProcessor the_processor;
 Protocol protocol;
 
 }  // namespace
 
-HardwareProcessor& processor() {
+HvProcessor& processor() {
   return the_processor;
 }
 

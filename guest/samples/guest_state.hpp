@@ -2,12 +2,12 @@
 #pragma once
 
 #include "guest/runtime/ghcb_client.hpp"
-#include "guest/runtime/hardware_processor.hpp"
+#include "guest/runtime/hv_processor.hpp"
 #include "guest/runtime/page_tables.hpp"
 
 namespace softsnp::guest {
 
-HardwareProcessor& processor();
+HvProcessor& processor();
 PageTables& page_tables();
 // Negotiates, sets up the GHCB; ends the guest if that fails.
 void start_ghcb(bool snp);

@@ -25,6 +25,15 @@ bool VcpuImpl::is_page_address(u64 gpa) const {
   return is_aligned(gpa, page_size) && (gpa & ~bit(snp::c_bit)) < limit;
 }
 
+// One mode at most; alternate injection is never VMPL0's.
+bool VcpuImpl::injection_mode_is_offered(u8 vmpl, u64 features) const {
+  const bool is_offered = (vm_.vmsa_features & snp::feature::restricted_injection) != 0;
+  const bool restricted = (features & snp::feature::restricted_injection) != 0;
+  const bool alternate = (features & snp::feature::alternate_injection) != 0;
+  return !(restricted && alternate) && (!restricted || is_offered) &&
+         (!alternate || (vm_.alternate_injection && vmpl != 0));
+}
+
 // Everything that can be wrong, in the order of KVM 6.12, with the VMPL's rules (svsm sheet 8.2)
 // where the target is known.
 bool VcpuImpl::ap_creation_is_sound(const ApCreation& asked, const VcpuImpl* target) const {
@@ -34,6 +43,9 @@ bool VcpuImpl::ap_creation_is_sound(const ApCreation& asked, const VcpuImpl* tar
   }
   // Only who runs at VMPL0 makes VMSAs of VMPL0, and not its own.
   if (makes_one && asked.vmpl == 0 && (target == this || vmpl_ != Vmpl::vmpl0)) {
+    return false;
+  }
+  if (makes_one && !injection_mode_is_offered(asked.vmpl, ghcb_.request.rax)) {
     return false;
   }
   const std::optional<u64>& known = vm_.vmpl_features[asked.vmpl];

@@ -2,6 +2,7 @@
 #include <cerrno>
 
 #include "arch/ghcb/page_state_change.hpp"
+#include "arch/snp/features.hpp"
 #include "hypervisor/kvm/vcpu.hpp"
 
 namespace softsnp::kvm {
@@ -21,7 +22,14 @@ VcpuImpl::Exit VcpuImpl::handle_vmgexit() {
 u64 VcpuImpl::features() const {
   constexpr u64 of_snp =
       feature::sev_snp | feature::ap_creation | feature::apic_id_list | feature::multi_vmpl;
-  return vm_.is_snp() ? of_snp : 0;
+  u64 configured = 0;
+  if ((vm_.vmsa_features & snp::feature::restricted_injection) != 0) {
+    configured |= feature::restricted_injection | feature::restricted_injection_timer;
+  }
+  if (vm_.alternate_injection) {
+    configured |= feature::extended_interrupts;
+  }
+  return vm_.is_snp() ? of_snp | configured : 0;
 }
 
 void VcpuImpl::answer_msr(u64 request, u64 answer) {

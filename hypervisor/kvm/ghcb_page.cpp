@@ -130,10 +130,10 @@ VcpuImpl::Exit VcpuImpl::dispatch_event() {
     case Event::mwait:
       return std::nullopt;
     case Event::rdtscp:
-      queue_exception(x86::Vector::ud);
+      raise_in_guest(x86::Vector::ud);
       return std::nullopt;
     case Event::rdpmc:
-      queue_exception(x86::Vector::gp, 0);
+      raise_in_guest(x86::Vector::gp);
       return std::nullopt;
     case Event::rdtsc:
       return refuse(EINVAL,
@@ -148,11 +148,13 @@ VcpuImpl::Exit VcpuImpl::dispatch_event() {
       return event_apic_ids();
     case Event::run_vmpl:
       return event_run_vmpl();
-    // check_request() lets none of these through.
     case Event::hv_doorbell_page:
     case Event::hv_ipi:
     case Event::hv_timer:
-      break;
+    case Event::configure_injection:
+    case Event::disable_alternate_injection:
+    case Event::specific_eoi:
+      return event_of_injection();
   }
   respond_malformed(Malformed::invalid_event);
   return std::nullopt;

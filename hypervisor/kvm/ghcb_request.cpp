@@ -122,12 +122,14 @@ std::optional<Malformed> check_request(const GhcbRequest& request, GuestKind gue
       complete = guest == GuestKind::snp && has_all(request, {field::rax});
       break;
     case Event::run_vmpl:
-      complete = guest == GuestKind::snp;
-      break;
-    // Not advertised by the feature bitmap, so not known.
     case Event::hv_doorbell_page:
     case Event::hv_ipi:
     case Event::hv_timer:
+    case Event::configure_injection:
+    case Event::disable_alternate_injection:
+    case Event::specific_eoi:
+      complete = guest == GuestKind::snp;
+      break;
     default:
       return Malformed::invalid_event;
   }

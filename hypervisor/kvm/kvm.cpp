@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "arch/snp/features.hpp"
 #include "arch/x86/msr.hpp"
 #include "hypervisor/kvm/error.hpp"
 #include "hypervisor/kvm/msr_permissions.hpp"
@@ -32,6 +33,8 @@ class VmImpl final : public Vm {
                  sev_, vcpus_,      core_asids, maps,      plain_asid, u64{0} - host.port().tsc()},
         scheduler_(context_) {
     context_.request_limiter = RequestLimiter(config.guest_requests_per_second);
+    context_.vmsa_features = config.vmsa_features;
+    context_.alternate_injection = config.alternate_injection;
   }
   // vCPUs first, then the firmware's guest, then its memory.
   ~VmImpl() override { vcpus_.clear(); }
@@ -137,7 +140,7 @@ Result<void, Error> VmImpl::launch_finish(const LaunchFinish& finish) {
   }
   std::vector<SystemPhysical> pages;
   for (const auto& vcpu : vcpus_) {
-    const auto page = snp_.add_vmsa(vcpu->initial_state());
+    const auto page = snp_.add_vmsa(vcpu->initial_state(), context_.vmsa_features);
     if (!page) {
       return Failure<Error>{page.error()};
     }
@@ -312,7 +315,19 @@ Result<PermissionMaps, Error> KvmImpl::maps_for(VmType type) {
   return *maps;
 }
 
+// Of KVM's valid_vmsa_features (Linux __sev_guest_init) and, of the restricted-injection series,
+// its additions to them. Alternate injection is never VMPL0's: nobody is above it to hand
+// interrupts on.
+bool features_supported(const VmConfig& config) {
+  const u64 supported = config.type == VmType::snp ? snp::feature::restricted_injection : u64{0};
+  const bool restricted = (config.vmsa_features & snp::feature::restricted_injection) != 0;
+  return (config.vmsa_features & ~supported) == 0 && (!config.alternate_injection || restricted);
+}
+
 Result<std::unique_ptr<Vm>, Error> KvmImpl::create_vm(const VmConfig& config) {
+  if (!features_supported(config)) {
+    return fail(EINVAL, "SEV_FEATURES that this type of VM cannot have");
+  }
   const auto enabled = config.type == VmType::snp     ? host_.platform.enable_snp()
                        : config.type == VmType::plain ? host_.platform.enable_svm()
                                                       : host_.platform.enable_sev();

@@ -235,6 +235,11 @@ struct VmConfig {
   // 0 = no limit. Of the host kernel, as plain guest requests never leave it.
   u32 guest_requests_per_second = 0;
   PinPolicy pin_policy = PinPolicy::registered_regions;
+  // KVM_SEV_INIT2's vmsa_features: SEV_FEATURES of VMPL0 beside SNPActive. EINVAL: not supported.
+  u64 vmsa_features = 0;
+  // VMPL0 may run the VMPLs below it with alternate injection (GHCB feature bit 9). EINVAL unless
+  // VMPL0 has restricted injection, whose doorbell page brings it their interrupts.
+  bool alternate_injection = false;
 };
 
 // The platform's Diffie-Hellman certificate and what vouches for it (firmware sheet 7.4).

@@ -100,6 +100,27 @@ std::optional<u8> Lapic::end_of_interrupt() {
   return has_vector(state_.tmr, *vector) ? vector : std::nullopt;
 }
 
+bool Lapic::has_requests() const {
+  return highest(state_.irr).has_value();
+}
+
+bool Lapic::serves_only_edge(u8 vector) const {
+  std::array<u32, 8> alone{};
+  set_vector(alone, vector);
+  return state_.isr == alone && !has_vector(state_.tmr, vector) && !has_requests();
+}
+
+void Lapic::take_over(const std::array<u32, 8>& irr, const std::array<u32, 8>& isr, u8 tpr) {
+  state_.base |= apic_base::enabled | apic_base::x2apic;
+  state_.ldr = (state_.id >> 4) << 16 | 1u << (state_.id & 15);
+  state_.svr |= 0x100;
+  state_.tpr = tpr;
+  state_.isr = isr;
+  for (unsigned i = 0; i < 8; ++i) {
+    state_.irr[i] |= irr[i];
+  }
+}
+
 bool Lapic::accepts_extint() const {
   return !is_enabled() || (state_.lvts[lvt::lint0] & (lvt::masked | 0x700)) == lvt::extint;
 }

@@ -47,8 +47,12 @@ class Lapic {
     std::optional<u8> level_eoi;
   };
   MsrWrite write_msr(u32 number, u64 value, const ApicTime& time);
+  // Reserved bits are clear.
+  static bool is_x2apic_icr(u64 value);
   u64 tsc_deadline() const;
   void set_tsc_deadline(u64 guest_tsc, const ApicTime& time);
+  // The timer's LVT and its deadline at once; 0 disarms.
+  void set_deadline_timer(u8 vector, u64 guest_tsc, const ApicTime& time);
 
   // Raises what is due at time.tsc.
   void advance(const ApicTime& time);
@@ -67,6 +71,13 @@ class Lapic {
   std::optional<u8> pending_vector() const;
   // INTA: IRR -> ISR.
   void acknowledge(u8 vector);
+  // Any vector at all, whatever its priority.
+  bool has_requests() const;
+  // Nothing is served but that edge, and nothing waits: its EOI changes nothing but the ISR.
+  bool serves_only_edge(u8 vector) const;
+  std::optional<u8> end_of_interrupt();
+  // What another APIC's emulation leaves behind; x2APIC mode.
+  void take_over(const std::array<u32, 8>& irr, const std::array<u32, 8>& isr, u8 tpr);
   bool accepts_extint() const;
   bool take_nmi() { return std::exchange(state_.nmi_request, false); }
   bool take_init() { return std::exchange(state_.init_request, false); }
@@ -80,7 +91,6 @@ class Lapic {
 
  private:
   u32 priority() const;
-  std::optional<u8> end_of_interrupt();
   void write_icr(u64 value);
   void write_lvt(unsigned index, u32 value);
   void start_timer(const ApicTime& time);

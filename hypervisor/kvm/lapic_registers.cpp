@@ -60,6 +60,10 @@ bool x2apic_writable(u32 offset) {
 
 }  // namespace
 
+bool Lapic::is_x2apic_icr(u64 value) {
+  return (value & icr_reserved) == 0;
+}
+
 u32 Lapic::read(u32 offset, const ApicTime& time) const {
   if (const auto index = lvt_index(offset)) {
     return state_.lvts[*index];
@@ -201,7 +205,7 @@ Lapic::MsrWrite Lapic::write_msr(u32 number, u64 value, const ApicTime& time) {
     return {};
   }
   if (offset == reg::icr_low) {
-    if ((value & icr_reserved) != 0) {
+    if (!is_x2apic_icr(value)) {
       return {};
     }
     write_icr(value);

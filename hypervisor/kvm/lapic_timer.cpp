@@ -63,6 +63,12 @@ void Lapic::set_tsc_deadline(u64 guest_tsc, const ApicTime& time) {
   state_.timer_expiry = expiry < time.tsc ? ~u64{0} : (expiry == 0 ? 1 : expiry);
 }
 
+void Lapic::set_deadline_timer(u8 vector, u64 guest_tsc, const ApicTime& time) {
+  constexpr u32 mode = static_cast<u32>(lvt::TimerMode::tsc_deadline) << lvt::mode_shift;
+  write_lvt(lvt::timer, mode | vector);
+  set_tsc_deadline(guest_tsc, time);
+}
+
 u32 Lapic::current_count(const ApicTime& time) const {
   if (state_.timer_expiry == 0 || timer_mode() == lvt::TimerMode::tsc_deadline ||
       state_.timer_expiry <= time.tsc) {

@@ -21,8 +21,9 @@ class SnpGuest {
 
   Result<void, Error> start(const LaunchStart& start);
   Result<void, Error> update(const LaunchUpdate& update, std::vector<u8>* corrected);
-  // Encrypts and measures one vCPU's initial state; the page the VMCB must point to.
-  Result<SystemPhysical, Error> add_vmsa(const svm::Vmsa& state);
+  // Encrypts and measures one vCPU's initial state, with features beside SNPActive; the page the
+  // VMCB must point to.
+  Result<SystemPhysical, Error> add_vmsa(const svm::Vmsa& state, u64 features = 0);
   Result<void, Error> finish(const LaunchFinish& finish);
 
   // SNP_GUEST_REQUEST with bounce pages. Gives the firmware's status; the response is written

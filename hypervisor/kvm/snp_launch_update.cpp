@@ -115,12 +115,12 @@ Result<void, Error> SnpGuest::update(const LaunchUpdate& update, std::vector<u8>
   return {};
 }
 
-Result<SystemPhysical, Error> SnpGuest::add_vmsa(const svm::Vmsa& state) {
+Result<SystemPhysical, Error> SnpGuest::add_vmsa(const svm::Vmsa& state, u64 features) {
   if (stage_ != Stage::started) {
     return fail(EINVAL, "no launch is under way");
   }
   svm::Vmsa vmsa = state;
-  vmsa.sev_features = snp::feature::snp_active;
+  vmsa.sev_features = snp::feature::snp_active | features;
   vmsa.efer |= x86::efer::svme;
   auto page = page_with(vmsa.raw);
   if (!page) {

@@ -2,12 +2,15 @@
 // that defines them. hardware sheet 7-9; GHCB sheet; Linux arch/x86/kvm/svm.
 #pragma once
 
+#include <bitset>
 #include <optional>
+#include <utility>
 
 #include "arch/ghcb/ap_creation.hpp"
 #include "arch/ghcb/msr_protocol.hpp"
 #include "arch/svm/exit_code.hpp"
 #include "arch/x86/registers.hpp"
+#include "hypervisor/kvm/apic_message.hpp"
 #include "hypervisor/kvm/completion.hpp"
 #include "hypervisor/kvm/cpuid.hpp"
 #include "hypervisor/kvm/ghcb_session.hpp"
@@ -19,8 +22,9 @@
 
 namespace softsnp::kvm {
 
-// KVM's defaults: KVM_SVM_DEFAULT_PLE_WINDOW and its maximum, KVM_DEFAULT_PLE_GAP.
-inline constexpr u16 pause_filter_count = 3000, pause_filter_count_max = 0xFFFF,
+// KVM's defaults: KVM_DEFAULT_PLE_GAP and the maximum. The count, a module parameter of kvm_amd, is
+// not its 3000: all vCPUs share one host thread, so the one that is waited for does not run.
+inline constexpr u16 pause_filter_count = 32, pause_filter_count_max = 0xFFFF,
                      pause_filter_threshold = 128;
 
 // Why a vCPU gave its core back without an exit to the VMM.
@@ -77,14 +81,17 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   bool ready_for_extint() const override;
   void queue_extint(u8 vector) override { extint_ = vector; }
   void request_extint_window(bool wanted) override { extint_window_wanted_ = wanted; }
-  void inject_nmi() override { nmi_pending_ = true; }
+  void inject_nmi() override;
 
   // ghcb_ap_creation.cpp. A VMSA for that VMPL, or none any more. Another vCPU says so.
   enum class When : u8 { now, on_init };
   void request_vmsa(Vmpl vmpl, const PendingVmsa& pending, std::optional<u64> features, When when);
 
-  Lapic& lapic() { return lapic_; }
-  const Lapic& lapic() const { return lapic_; }
+  // vcpu_apic.cpp. Where a message of from (null: a device) arrives; and that it does.
+  const Lapic& apic_for(const VcpuImpl* from) const {
+    return is_for_vmpl0(from) ? vmpl0_apic_ : lapic_;
+  }
+  bool accept(const ApicMessage& message, const VcpuImpl* from);
 
  private:
   using Exit = std::optional<KvmExit>;
@@ -108,7 +115,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   Exit resume();
 
   // vcpu_wait.cpp
-  bool has_wake_event() const;
+  bool has_wake_event();
   bool has_request() const;
   bool stop_waiting();
   Exit idle(u64 deadline_tsc);
@@ -126,6 +133,42 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   bool adopt_pending(VmplState& state);
   void adopt_requested_vmsa();
   void switch_to(Vmpl vmpl);
+
+  // vcpu_apic.cpp
+  bool has_lower_vmpl() const;
+  bool uses_own_apic() const { return vmpl_ == Vmpl::vmpl0 && is_restricted(); }
+  bool is_for_vmpl0(const VcpuImpl* from) const;
+  Lapic& apic() { return uses_own_apic() ? vmpl0_apic_ : lapic_; }
+  const Lapic& apic() const { return uses_own_apic() ? vmpl0_apic_ : lapic_; }
+  void advance_timers();
+  u64 next_timer(bool that_interrupts) const;
+
+  // vcpu_doorbell.cpp: restricted injection
+  bool is_restricted() const { return is_restricted(vmpl_); }
+  bool is_restricted(Vmpl vmpl) const;
+  Doorbell doorbell(Vmpl vmpl);
+  bool has_doorbell(Vmpl vmpl) const;
+  bool can_ring(Vmpl vmpl);
+  bool ring_doorbell();
+  void note_quiet_eoi();
+  void preempt_for_vmpl0();
+  void raise_in_guest(x86::Vector vector);
+  Exit event_of_injection();
+  Exit event_doorbell_page();
+  Exit event_hv_ipi();
+  Exit event_hv_timer();
+
+  // vcpu_alternate.cpp: alternate injection
+  bool is_alternate(Vmpl vmpl) const;
+  std::optional<Vmpl> alternate_vmpl() const;
+  bool withhold(const ApicMessage& message);
+  void present_withheld();
+  void set_halt_intercept();
+  Exit handle_busy();
+  std::optional<Vmpl> asked_vmpl() const;
+  Exit event_configure_injection();
+  Exit event_disable_alternate_injection();
+  Exit event_specific_eoi();
 
   // vcpu_inject.cpp
   bool interrupt_flag() const;
@@ -209,6 +252,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
 
   // ghcb_ap_creation.cpp
   bool is_page_address(u64 gpa) const;
+  bool injection_mode_is_offered(u8 vmpl, u64 features) const;
   bool ap_creation_is_sound(const ghcb::ApCreation& asked, const VcpuImpl* target) const;
   Exit event_ap_creation();
   Exit event_apic_ids();
@@ -255,6 +299,17 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   ResetHold reset_hold_ = ResetHold::none;
 
   Lapic lapic_;
+  // VMPL0's own under restricted injection: what it sends itself must not be the guest's below it,
+  // nor the guest's interrupts VMPL0's (svsm sheet 8.2, [K26]).
+  Lapic vmpl0_apic_;
+  // Of the VMPL with alternate injection, not yet in VMPL0's doorbell page.
+  struct Withheld {
+    std::bitset<256> edges, levels;
+    bool nmi = false;
+    bool any() const { return edges.any() || levels.any() || nmi; }
+  } withheld_;
+  u8 injection_vector_ = 0;  // tells VMPL0 of them
+  bool announce_ = false;    // #HV for them alone
   CpuidTable cpuid_;
   MsrStore msrs_;
   u64 migration_control_ = 0;  // bit 0: the guest says that it can be moved
@@ -264,7 +319,7 @@ class VcpuImpl final : public Vcpu, private MmioDevice {
   u64 flushed_at_shrink_ = ~u64{0};  // GuestMemory::shrink_count() of the last TLB flush
   std::optional<u8> extint_;
   bool extint_window_wanted_ = false;
-  bool nmi_pending_ = false;
+  bool nmi_pending_ = false, vmpl0_nmi_pending_ = false;
   std::optional<u8> level_eoi_;
   u8 entry_tpr_ = 0;
 

@@ -28,6 +28,7 @@ VcpuImpl::Exit VcpuImpl::handle_exit() {
       request_interrupt_window(false);
       return std::nullopt;
     case svm::ExitCode::hlt:
+    case svm::ExitCode::idle_hlt:
       return handle_hlt();
     case svm::ExitCode::shutdown:
       return KvmExit(ShutdownExit{});
@@ -41,15 +42,16 @@ VcpuImpl::Exit VcpuImpl::handle_exit() {
       current().trapped.cr4 = vmcb_.exitinfo1;
       return std::nullopt;
     case svm::ExitCode::cr8_write_trap:
-      lapic_.set_tpr(static_cast<u8>(vmcb_.exitinfo1 << 4));
+      apic().set_tpr(static_cast<u8>(vmcb_.exitinfo1 << 4));
       return std::nullopt;
     case svm::ExitCode::vmgexit:
       if (vm_.hides_registers()) {
         return handle_vmgexit();
       }
       return unexpected_exit();
-    case svm::ExitCode::invalid:
     case svm::ExitCode::busy:
+      return handle_busy();
+    case svm::ExitCode::invalid:
     case svm::ExitCode::idle_required:
     case svm::ExitCode::invalid_pmc:
       return fail_entry();

@@ -22,12 +22,11 @@ bool VcpuImpl::in_shadow() const {
 bool VcpuImpl::ready_for_extint() const {
   const EventState& events = current().events;
   return has_state_ && injection_allowed() && interrupt_flag() && !in_shadow() && !extint_ &&
-         events.interrupted == 0 && !events.exception && !nmi_allowed() && lapic_.accepts_extint();
+         events.interrupted == 0 && !events.exception && !nmi_allowed() && apic().accepts_extint();
 }
 
-// The hypervisor's own injection is closed to a VMPL with restricted injection, which takes #HV
-// alone, and to one with alternate injection, for which a higher VMPL injects (hardware sheet 6.4).
-// What comes meanwhile waits for a VMPL that takes it (svsm sheet 8.2, [K24]).
+// By EVENTINJ, of whatever there is. Under restricted injection events go through the doorbell
+// page, under alternate injection through VMPL0 (hardware sheet 6.4).
 bool VcpuImpl::injection_allowed() const {
   constexpr u64 closed = snp::feature::restricted_injection | snp::feature::alternate_injection;
   return (current().sev_features & closed) == 0;
@@ -43,8 +42,8 @@ void VcpuImpl::queue_exception(x86::Vector vector, std::optional<u32> error_code
 void VcpuImpl::take_interrupted_event() {
   const u64 info = vmcb_.exitintinfo;
   current().events.interrupted = 0;
-  if ((info & event::valid) == 0) {
-    return;
+  if ((info & event::valid) == 0 || is_alternate(vmpl_)) {
+    return;  // alternate injection: VMPL0 finds it in the VMSA
   }
   const auto type = static_cast<event::Type>(get_bits(info, 10, 8));
   const u8 vector = static_cast<u8>(info);
@@ -77,6 +76,9 @@ bool VcpuImpl::inject_event() {
     current().events.exception.reset();
     return true;
   }
+  if (is_restricted()) {
+    return ring_doorbell();
+  }
   if (!injection_allowed()) {
     return false;
   }
@@ -95,8 +97,8 @@ bool VcpuImpl::inject_event() {
     return false;
   }
   std::optional<u8> vector = std::exchange(extint_, std::nullopt);
-  if (!vector && (vector = lapic_.pending_vector())) {
-    lapic_.acknowledge(*vector);
+  if (!vector && (vector = apic().pending_vector())) {
+    apic().acknowledge(*vector);
   }
   if (!vector) {
     return false;
@@ -111,8 +113,8 @@ void VcpuImpl::prepare_injection() {
   if (inject_event()) {
     vm_.observer.injection({index_, vmcb_.eventinj, vmpl_});
   }
-  const bool waiting = injection_allowed() && (extint_ || lapic_.pending_vector() ||
-                                               (extint_window_wanted_ && lapic_.accepts_extint()));
+  const bool waiting = injection_allowed() && (extint_ || apic().pending_vector() ||
+                                               (extint_window_wanted_ && apic().accepts_extint()));
   request_interrupt_window(waiting);
   sync_tpr_to_vmcb();
 }
@@ -126,7 +128,7 @@ void VcpuImpl::note_iret_progress() {
 }
 
 void VcpuImpl::sync_tpr_to_vmcb() {
-  entry_tpr_ = lapic_.tpr() >> 4;
+  entry_tpr_ = apic().tpr() >> 4;
   vmcb_.vintr = with_bits(vmcb_.vintr, 7, 0, entry_tpr_);
 }
 
@@ -134,7 +136,7 @@ void VcpuImpl::sync_tpr_to_vmcb() {
 void VcpuImpl::sync_tpr_from_vmcb() {
   const u8 tpr = static_cast<u8>(vmcb_.vintr & 0xF);
   if (tpr != entry_tpr_) {
-    lapic_.set_tpr(static_cast<u8>(tpr << 4));
+    apic().set_tpr(static_cast<u8>(tpr << 4));
   }
 }
 

@@ -16,8 +16,8 @@ void VcpuImpl::note_level_eoi(std::optional<u8> vector) {
 
 // After a write to the local APIC that may have been one of its ICR.
 void VcpuImpl::send_ipi() {
-  const std::optional<u64> icr = lapic_.take_ipi();
-  if (icr && vm_.vcpus.send(message_of_icr(*icr, lapic_.is_x2apic()), this)) {
+  const std::optional<u64> icr = apic().take_ipi();
+  if (icr && vm_.vcpus.send(message_of_icr(*icr, apic().is_x2apic()), this)) {
     turn_end_ = TurnEnd::sent_ipi;
   }
 }
@@ -25,15 +25,15 @@ void VcpuImpl::send_ipi() {
 std::optional<u64> VcpuImpl::read_msr(u32 number) {
   ++vm_.counters.msr_reads;
   if (number >= msr::x2apic_first && number <= msr::x2apic_last) {
-    return lapic_.read_msr(number, time());
+    return apic().read_msr(number, time());
   }
   switch (number) {
     case msr::tsc:
       return guest_tsc();
     case msr::apic_base:
-      return lapic_.base();
+      return apic().base();
     case msr::tsc_deadline:
-      return lapic_.tsc_deadline();
+      return apic().tsc_deadline();
     case msr::kvm_migration_control:
       return vm_.is_sev() ? std::optional(migration_control_) : std::nullopt;
     default:
@@ -55,7 +55,7 @@ std::optional<u64> VcpuImpl::read_msr(u32 number) {
 bool VcpuImpl::write_msr(u32 number, u64 value) {
   ++vm_.counters.msr_writes;
   if (number >= msr::x2apic_first && number <= msr::x2apic_last) {
-    const Lapic::MsrWrite done = lapic_.write_msr(number, value, time());
+    const Lapic::MsrWrite done = apic().write_msr(number, value, time());
     note_level_eoi(done.level_eoi);
     send_ipi();
     return done.ok;
@@ -65,9 +65,9 @@ bool VcpuImpl::write_msr(u32 number, u64 value) {
       vm_.tsc_offset = value - vm_.port().tsc();
       return true;
     case msr::apic_base:
-      return lapic_.set_base(value);
+      return apic().set_base(value);
     case msr::tsc_deadline:
-      lapic_.set_tsc_deadline(value, time());
+      apic().set_tsc_deadline(value, time());
       return true;
     case msr::kvm_system_time:
     case msr::kvm_system_time_new:

@@ -9,8 +9,9 @@
 namespace softsnp::kvm {
 namespace {
 
-// The same fault so often, with nothing in between: it will not go away.
-constexpr u32 max_repeats = 1000;
+// The same fault so often, with nothing in between: it will not go away by itself. Another vCPU may
+// resolve it, and gets as many turns for it.
+constexpr u32 max_repeats = 1000, max_turns = 1000;
 
 std::string explain(u64 exitinfo1) {
   std::string text;
@@ -35,7 +36,11 @@ VcpuImpl::Exit VcpuImpl::fault_loop(GuestPhysical gpa, u64 exitinfo1) {
   if (last_fault_.gpa != gpa || last_fault_.exitinfo1 != exitinfo1) {
     last_fault_ = {gpa, exitinfo1, 0};
   }
-  if (++last_fault_.repeats < max_repeats) {
+  if (++last_fault_.repeats % max_repeats != 0) {
+    return std::nullopt;
+  }
+  if (last_fault_.repeats / max_repeats < max_turns && vm_.vcpus.others_can_run(index_)) {
+    turn_end_ = TurnEnd::spins;
     return std::nullopt;
   }
   last_fault_ = {};
@@ -104,12 +109,12 @@ VcpuImpl::Exit VcpuImpl::emulate_mmio(MmioEmulator::Outcome outcome) {
 }
 
 bool VcpuImpl::owns(GuestPhysical gpa) const {
-  return lapic_.owns_mmio(gpa.value());
+  return apic().owns_mmio(gpa.value());
 }
 
 u64 VcpuImpl::read(GuestPhysical gpa, unsigned size) {
   const u32 offset = static_cast<u32>(gpa.page_offset());
-  const u64 value = lapic_.read(offset & ~15u, time());
+  const u64 value = apic().read(offset & ~15u, time());
   // Narrow reads see their bytes of the 32-bit register (APM2 16.3.2).
   return size >= 4 ? value : (value >> (8 * (offset & 3))) & mask_bits(size * 8 - 1, 0);
 }
@@ -118,7 +123,7 @@ void VcpuImpl::write(GuestPhysical gpa, unsigned size, u64 value) {
   // KVM drops writes that are not 32 bits wide on a 16-byte boundary.
   const u32 offset = static_cast<u32>(gpa.page_offset());
   if (size == 4 && (offset & 15) == 0) {
-    note_level_eoi(lapic_.write(offset, static_cast<u32>(value), time()));
+    note_level_eoi(apic().write(offset, static_cast<u32>(value), time()));
     send_ipi();
   }
 }

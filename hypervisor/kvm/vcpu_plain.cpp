@@ -15,7 +15,7 @@ constexpr u64 xcr0_x87 = 1, xcr0_sse = 2, xcr0_avx = 4;
 CpuidState VcpuImpl::cpuid_state() const {
   CpuidState state;
   state.apic_id = apic_id_;
-  state.apic_enabled = lapic_.is_enabled();
+  state.apic_enabled = apic().is_enabled();
   state.cr4 = vm_.hides_registers() ? current().trapped.cr4 : vmcb_.cr4;
   state.xcr0 = registers_.xcr0;
   state.xss = registers_.xss;

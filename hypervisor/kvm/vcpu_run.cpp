@@ -71,8 +71,7 @@ VcpuImpl::Exit VcpuImpl::before_entry(u64 deadline_tsc) {
   if (now >= deadline_tsc || (vm_.next_device_event != 0 && now >= vm_.next_device_event)) {
     return KvmExit(InterruptedExit{});
   }
-  lapic_.advance(time());
-  nmi_pending_ = lapic_.take_nmi() || nmi_pending_;
+  advance_timers();
   if (extint_window_wanted_ && ready_for_extint()) {
     return KvmExit(InterruptedExit{});
   }
@@ -92,8 +91,8 @@ u64 VcpuImpl::quantum(u64 until_tsc) const {
   if (vm_.next_device_event != 0) {
     until = std::min(until, vm_.next_device_event);
   }
-  if (lapic_.next_timer() != 0) {
-    until = std::min(until, lapic_.next_timer());
+  if (const u64 timer = next_timer(false); timer != 0) {
+    until = std::min(until, timer);
   }
   return until > now ? until - now : 1;
 }
@@ -111,6 +110,7 @@ void VcpuImpl::prepare_tlb() {
 
 VcpuImpl::Exit VcpuImpl::enter(u64 max_instructions) {
   flush_ghcb();
+  preempt_for_vmpl0();
   update_clock();
   prepare_injection();
   prepare_tlb();
@@ -151,6 +151,7 @@ VcpuImpl::Exit VcpuImpl::enter(u64 max_instructions) {
   memory.load_own(vmcb_page_, std::span<u8>(vmcb_.raw, control_bytes));
   sync_tpr_from_vmcb();
   note_iret_progress();
+  note_quiet_eoi();
   take_interrupted_event();
   return std::nullopt;
 }

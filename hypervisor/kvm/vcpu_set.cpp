@@ -29,13 +29,23 @@ VcpuImpl* VcpuSet::find(u32 apic_id) const {
   return nullptr;
 }
 
+bool VcpuSet::others_can_run(usize but) const {
+  for (const auto& vcpu : vcpus_) {
+    if (vcpu->index() != but && vcpu->poll()) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool VcpuSet::is_for(const ApicMessage& message, const VcpuImpl* from, const VcpuImpl& to) const {
-  if (!to.lapic().is_enabled()) {
+  const Lapic& apic = to.apic_for(from);
+  if (!apic.is_enabled()) {
     return false;
   }
   switch (message.shorthand) {
     case ApicMessage::Shorthand::none:
-      return to.lapic().matches(message.destination, message.is_logical, message.source);
+      return apic.matches(message.destination, message.is_logical, message.source);
     case ApicMessage::Shorthand::self:
       return &to == from;
     case ApicMessage::Shorthand::all:
@@ -47,14 +57,18 @@ bool VcpuSet::is_for(const ApicMessage& message, const VcpuImpl* from, const Vcp
 }
 
 // Lowest priority is arbitrated as KVM does it by default, by the vector and not by priorities: the
-// (vector mod n)-th of those that are addressed and enabled (kvm_vector_to_index).
-bool VcpuSet::send(const ApicMessage& message, const VcpuImpl* from) {
+// (vector mod n)-th of those that are addressed and enabled (kvm_vector_to_index). To everybody it
+// is fixed (kvm_irq_delivery_to_apic).
+bool VcpuSet::send(ApicMessage message, const VcpuImpl* from) {
   if (message.is_deassert()) {
     return false;
   }
+  if (message.is_lowest_priority() && !message.is_logical && message.destination == 0xFF) {
+    message.mode = DeliveryMode::fixed;
+  }
   std::vector<VcpuImpl*> takers;
   for (const auto& vcpu : vcpus_) {
-    const bool able = !message.is_lowest_priority() || vcpu->lapic().is_software_enabled();
+    const bool able = !message.is_lowest_priority() || vcpu->apic_for(from).is_software_enabled();
     if (able && is_for(message, from, *vcpu)) {
       takers.push_back(vcpu.get());
     }
@@ -64,7 +78,7 @@ bool VcpuSet::send(const ApicMessage& message, const VcpuImpl* from) {
   }
   bool reached_others = false;
   for (VcpuImpl* taker : takers) {
-    const bool taken = taker->lapic().deliver(message.mode, message.vector, message.trigger);
+    const bool taken = taker->accept(message, from);
     reached_others = reached_others || (taken && taker != from);
   }
   return reached_others;

@@ -25,6 +25,7 @@ VcpuImpl::VcpuImpl(VmContext& vm, u32 index, u32 apic_id, SystemPhysical vmcb_pa
       vmcb_page_(vmcb_page),
       mp_state_(index == 0 ? MpState::runnable : MpState::uninitialized),
       lapic_(apic_id, index == 0 ? Lapic::Role::bsp : Lapic::Role::ap),
+      vmpl0_apic_(apic_id, index == 0 ? Lapic::Role::bsp : Lapic::Role::ap),
       emulator_(vm.memory, vmcb_, registers_, *this) {
   set_common_controls();
   if (vm_.hides_registers()) {
@@ -128,7 +129,7 @@ void VcpuImpl::set_encrypted(Asid asid) {
 
 void VcpuImpl::set_launched(SystemPhysical vmsa, Asid asid) {
   states_[0].vmsa = vmsa;
-  states_[0].sev_features = vm_.is_snp() ? snp::feature::snp_active : 0;
+  states_[0].sev_features = vm_.is_snp() ? snp::feature::snp_active | vm_.vmsa_features : 0;
   vm_.vmpl_features[0] = states_[0].sev_features;
   vmcb_.vmsa_pointer = vmsa.value();
   vmcb_.asid = number(asid);

@@ -36,6 +36,10 @@ bool VcpuImpl::adopt_pending(VmplState& state) {
     state.events = {};
     state.interrupt_state = 0;
     state.tpr = 0;
+    state.doorbell = {};
+    if (&state == &states_[0]) {
+      vmpl0_apic_.reset();
+    }
     if (state.vmsa_gpa) {
       install_vmsa(state);
     }
@@ -66,12 +70,13 @@ void VcpuImpl::switch_to(Vmpl vmpl) {
   flush_ghcb();  // a request that is answered is of the VMPL that made it
   current().ghcb_msr = vmcb_.ghcb;
   current().interrupt_state = vmcb_.interrupt_state;
-  current().tpr = lapic_.tpr();
+  current().tpr = apic().tpr();
   vmpl_ = vmpl;
   vmcb_.ghcb = current().ghcb_msr;
   vmcb_.interrupt_state = current().interrupt_state;
-  lapic_.set_tpr(current().tpr);
+  apic().set_tpr(current().tpr);
   vmcb_.vmsa_pointer = current().vmsa.value_or(SystemPhysical(0)).value();
+  set_halt_intercept();
 }
 
 }  // namespace softsnp::kvm

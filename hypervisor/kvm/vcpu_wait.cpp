@@ -24,17 +24,20 @@ const char* name(MpState state) {
 }
 
 bool VcpuImpl::halted() const {
-  return mp_state_ == MpState::halted && !lapic_.timer_can_interrupt();
+  return mp_state_ == MpState::halted && next_timer(true) == 0;
 }
 
-bool VcpuImpl::has_wake_event() const {
+bool VcpuImpl::has_wake_event() {
   if (extint_window_wanted_ && ready_for_extint()) {
     return true;  // the VMM has an interrupt for it
+  }
+  if (can_ring(Vmpl::vmpl0) || can_ring(vmpl_)) {
+    return true;
   }
   if (!injection_allowed()) {
     return false;
   }
-  return nmi_allowed() || (interrupt_flag() && (extint_ || lapic_.pending_vector()));
+  return nmi_allowed() || (interrupt_flag() && (extint_ || apic().pending_vector()));
 }
 
 // Asked for by others: INIT, SIPI where one is waited for, another VMSA.
@@ -45,8 +48,7 @@ bool VcpuImpl::has_request() const {
 }
 
 bool VcpuImpl::poll() {
-  lapic_.advance(time());
-  nmi_pending_ = lapic_.take_nmi() || nmi_pending_;
+  advance_timers();
   if (mp_state_ == MpState::runnable || level_eoi_ || has_request()) {
     return true;
   }
@@ -69,11 +71,12 @@ bool VcpuImpl::stop_waiting() {
 
 bool VcpuImpl::can_be_interrupted() const {
   const bool wakes = mp_state_ == MpState::halted || mp_state_ == MpState::ap_reset_hold;
-  return wakes && interrupt_flag() && injection_allowed();
+  return wakes && ((interrupt_flag() && injection_allowed()) || has_doorbell(vmpl_) ||
+                   has_doorbell(Vmpl::vmpl0));
 }
 
 u64 VcpuImpl::next_wake() const {
-  return can_be_interrupted() && lapic_.timer_can_interrupt() ? lapic_.next_timer() : 0;
+  return can_be_interrupted() ? next_timer(true) : 0;
 }
 
 std::string VcpuImpl::describe_wait() const {
@@ -83,8 +86,10 @@ std::string VcpuImpl::describe_wait() const {
     case MpState::halted:
       if (!injection_allowed()) {
         return "HLT at VMPL" + std::to_string(number(vmpl_)) +
-               ", to which nothing can be injected (its VMSA has restricted or alternate "
-               "injection)";
+               (is_restricted() ? " under restricted" : " under alternate") + " injection" +
+               (has_doorbell(is_restricted() ? vmpl_ : Vmpl::vmpl0)
+                    ? ""
+                    : ", and there is no doorbell page through which to say anything");
       }
       return interrupt_flag() ? "HLT"
                               : "HLT with interrupts disabled, and nothing that could send an NMI";

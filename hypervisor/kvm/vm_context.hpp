@@ -42,6 +42,8 @@ struct VmContext {
   u64 ap_jump_table = 0;
   bool certificate_exits = false;
   RequestLimiter request_limiter{};
+  u64 vmsa_features = 0;             // of VMPL0, beside SNPActive
+  bool alternate_injection = false;  // offered to the VMPLs below it
   // SEV_FEATURES of the first VMSA at each VMPL: later ones have the same injection mode.
   std::array<std::optional<u64>, vmpl_count> vmpl_features{};
 

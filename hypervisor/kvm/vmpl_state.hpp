@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "arch/address.hpp"
+#include "hypervisor/kvm/doorbell.hpp"
 
 namespace softsnp::kvm {
 
@@ -34,6 +35,7 @@ struct VmplState {
   u64 pending_features = 0;
   u64 sev_features = 0;  // as AP creation named them
   std::optional<GuestPhysical> registered_ghcb;
+  DoorbellState doorbell;  // restricted injection
   TrappedRegisters trapped;
   EventState events;
   // In the VMCB and the local APIC while this VMPL is the one that runs.

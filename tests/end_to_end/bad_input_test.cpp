@@ -106,6 +106,12 @@ TEST(BadInput, CommandLineTooLong) {
   expect_refused({"run", "--append", std::string(5000, 'a')}, "command line");
 }
 
+TEST(BadInput, NumberOfVcpus) {
+  for (const char* number : {"0", "65", "-1", "many", "1.5", ""}) {
+    expect_refused({"run", "--smp", number}, "--smp");
+  }
+}
+
 // Firmware sheet 2.1: bit 17 must be one, reserved bits and unsupported features refuse.
 TEST(BadInput, RefusedPolicy) {
   expect_refused({"run", "--policy", "0x0"}, "policy");
@@ -126,6 +132,18 @@ TEST(BadInput, Usage) {
 TEST(BadInput, FilesThatCannotBeWritten) {
   expect_refused({"run", "--trace", "/nonexistent/trace"}, "/nonexistent/trace");
   expect_refused({"run", "--stats", "/nonexistent/stats"}, "/nonexistent/stats");
+}
+
+TEST(BadInput, InjectionModesThatCannotBe) {
+  for (const char* mode : {"none", "sev", "sev-es"}) {
+    expect_refused({"run", "--mode", mode, "--injection", "restricted"}, "mode snp");
+  }
+  const TemporaryFile kernel(truncated_bzimage());
+  expect_refused({"run", "--injection", "alternate", "--kernel", kernel.path()}, kernel.path());
+  expect_refused({"run", "--injection", "both"}, "--injection");
+  expect_refused({"measure", "--guest-features", "0x19"}, "--guest-features");
+  expect_refused({"measure", "--guest-features", "0x11"}, "--guest-features");
+  expect_refused({"measure", "--guest-features", "8"}, "--guest-features");
 }
 
 }  // namespace

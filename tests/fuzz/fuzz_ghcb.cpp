@@ -11,6 +11,7 @@
 #include "arch/ghcb/events.hpp"
 #include "arch/ghcb/ghcb.hpp"
 #include "arch/ghcb/msr_protocol.hpp"
+#include "arch/snp/features.hpp"
 #include "arch/svm/exit_code.hpp"
 #include "arch/svm/vmcb.hpp"
 #include "hypervisor/kvm/events.hpp"
@@ -65,6 +66,11 @@ constexpr ghcb::Event events[] = {
     ghcb::Event::unsupported,
     ghcb::Event::run_vmpl,
     ghcb::Event::hv_doorbell_page,
+    ghcb::Event::hv_ipi,
+    ghcb::Event::hv_timer,
+    ghcb::Event::configure_injection,
+    ghcb::Event::disable_alternate_injection,
+    ghcb::Event::specific_eoi,
 };
 
 // What no answer of the hypervisor may look like. GHCB sheet 1.6.
@@ -282,7 +288,11 @@ struct Host {
 
 void run(Host& host, std::span<const u8> data) {
   fuzz::Bytes input(data);
-  auto vm = host.kvm->create_vm({kvm::VmType::snp, &host.judge});
+  kvm::VmConfig config{kvm::VmType::snp, &host.judge};
+  // Half of the guests are under restricted injection and may give out the alternate one.
+  config.alternate_injection = (input.take<u8>() & 1) != 0;
+  config.vmsa_features = config.alternate_injection ? snp::feature::restricted_injection : 0;
+  auto vm = host.kvm->create_vm(config);
   require(vm.ok());
   host.guest.play(vm->get(), &input);
   launch(*host.kvm, **vm);

@@ -176,6 +176,37 @@ TEST(Plan, EntryStateIsTheOneOfTheSheet) {
   EXPECT_EQ(state.vmpl, 0);
 }
 
+TEST(Plan, InjectionModeIsInTheVmsa) {
+  const std::vector<u8> kernel = samples::elf64();
+  Inputs inputs = samples::inputs(kernel);
+  inputs.injection = snp::InjectionMode::restricted;
+  EXPECT_EQ(u64{plan_of(inputs).entry_state.sev_features}, 9u);
+  inputs.injection = snp::InjectionMode::alternate;  // of what VMPL0 will start
+  EXPECT_EQ(u64{plan_of(inputs).entry_state.sev_features}, 9u);
+  EXPECT_EQ(plan_of(inputs).injection, snp::InjectionMode::alternate);
+}
+
+TEST(Plan, InjectionModesThatCannotBe) {
+  const std::vector<u8> elf = samples::elf64();
+  for (const auto injection : {snp::InjectionMode::restricted, snp::InjectionMode::alternate}) {
+    for (const Mode mode : {Mode::plain, Mode::sev, Mode::sev_es}) {
+      Inputs inputs = samples::inputs(elf, mode);
+      inputs.injection = injection;
+      const auto plan = build(inputs);
+      ASSERT_FALSE(plan.ok());
+      EXPECT_NE(plan.error().text.find("SEV-SNP"), std::string::npos);
+    }
+  }
+  const std::vector<u8> linux_kernel = samples::bzimage();
+  Inputs inputs = samples::inputs(linux_kernel);
+  inputs.injection = snp::InjectionMode::restricted;
+  EXPECT_TRUE(build(inputs).ok());
+  inputs.injection = snp::InjectionMode::alternate;
+  const auto plan = build(inputs);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_NE(plan.error().text.find("SVSM at VMPL0"), std::string::npos);
+}
+
 TEST(Plan, ElfIsLoadedByPhysicalAddressAndZeroFilled) {
   const std::vector<u8> kernel = samples::elf64();
   const LaunchPlan plan = plan_of(samples::inputs(kernel));

@@ -151,8 +151,7 @@ bool check_injection(GuestImage& image, Refusal& refusal) {
                 image.features);
   }
   if (alternate) {
-    constexpr u64 busy = bit(63);
-    if ((image.vmsa.vintr_ctrl & busy) != 0) {
+    if ((image.vmsa.vintr_ctrl & svm::vintr_ctrl::busy) != 0) {
       return deny(refusal, "VMSA is busy (VMSA 3B8h[63])", image.vmsa.vintr_ctrl, 0,
                   ExitCode::busy);
     }
@@ -171,6 +170,11 @@ bool check_injection(GuestImage& image, Refusal& refusal) {
   const bool exception = type == static_cast<u64>(event::Type::exception);
   const bool is_hv = exception && vector == static_cast<u64>(x86::Vector::hv) &&
                      (image.eventinj & event::error_valid) == 0;
+  // #HV may be injected into nothing but VMSAs with restricted injection (KVM's
+  // restricted-injection series, first patch, in the whitepaper's words).
+  if (!restricted && exception && vector == static_cast<u64>(x86::Vector::hv)) {
+    return deny(refusal, "#HV only under restricted injection (VMSA 3B0h[3])", image.eventinj);
+  }
   if (restricted && !is_hv) {
     return deny(refusal, "restricted injection: only #HV may be injected (VMCB 0A8h)",
                 image.eventinj);

@@ -11,23 +11,16 @@ Run Svm::after(Outcome outcome) {
   return Run::exited;
 }
 
-// A virtual interrupt the guest's priority lets through.
-bool Svm::interrupt_waits() const {
-  const u64 vintr = system_.controls().vintr;
-  const bool priority =
-      (vintr & svm::vintr::ign_tpr) != 0 || get_bits(vintr, 19, 16) > (vintr & 0xF);
-  return (vintr & svm::vintr::v_irq) != 0 && priority && system_.controls().gif;
-}
-
 bool Svm::interrupt_ready() const {
   const CoreState& s = core_.state;
-  return interrupt_waits() && (s.system_flags & x86::rflags::if_) != 0 && !s.interrupt_shadow;
+  return system_.controls().virtual_interrupt_waits() && (s.system_flags & x86::rflags::if_) != 0 &&
+         !s.interrupt_shadow;
 }
 
 Run Svm::before_block() {
   CoreState& s = core_.state;
   core_.event_pending = false;
-  if (interrupt_waits()) [[unlikely]] {
+  if (system_.controls().virtual_interrupt_waits()) [[unlikely]] {
     if (!interrupt_ready()) {
       core_.event_pending = true;
     } else if (system_.intercepts(svm::ExitCode::vintr)) {

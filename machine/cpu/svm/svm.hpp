@@ -71,7 +71,6 @@ class Svm {
   void vmexit();
   void write_exit_fields(svm::Vmcb& vmcb);
   Run after(Outcome outcome);
-  bool interrupt_waits() const;
   bool interrupt_ready() const;
 
   System& system_;

@@ -12,7 +12,8 @@ void Svm::write_exit_fields(svm::Vmcb& vmcb) {
   vmcb.exitinfo2 = exit.info2;
   vmcb.exitintinfo = exit.intinfo;
   const bool enabled = (s.system_flags & x86::rflags::if_) != 0;
-  vmcb.interrupt_state = (s.interrupt_shadow ? svm::interrupt_state::shadow : 0) |
+  const bool shadow = s.interrupt_shadow && !image_.alternate_injection();
+  vmcb.interrupt_state = (shadow ? svm::interrupt_state::shadow : 0) |
                          (enabled ? svm::interrupt_state::guest_interrupt_mask : 0);
   if (!image_.alternate_injection()) {
     constexpr u64 changes = svm::vintr::v_tpr | svm::vintr::v_irq;
@@ -50,12 +51,11 @@ void write_guest_fields(const Exit& exit, svm::Vmsa& vmsa) {
 
 // Alternate injection: the VMSA carries the interrupt state (hardware sheet 6.4).
 void write_vintr_ctrl(const Controls& c, const CoreState& s, const Exit& exit, svm::Vmsa& vmsa) {
-  constexpr u64 shadow = bit(10);
-  constexpr u64 busy = bit(63);
-  constexpr u64 changes = svm::vintr::v_tpr | svm::vintr::v_irq | shadow;
-  vmsa.vintr_ctrl = (vmsa.vintr_ctrl & ~changes) | (c.vintr & changes & ~shadow) |
-                    (s.interrupt_shadow ? shadow : 0) |
-                    ((exit.intinfo & svm::event::valid) != 0 ? busy : 0);
+  namespace ctrl = svm::vintr_ctrl;
+  constexpr u64 queue = ctrl::v_tpr | ctrl::v_irq;
+  vmsa.vintr_ctrl = (vmsa.vintr_ctrl & ~(queue | ctrl::int_shadow)) | (c.vintr & queue) |
+                    (s.interrupt_shadow ? ctrl::int_shadow : 0) |
+                    ((exit.intinfo & svm::event::valid) != 0 ? ctrl::busy : 0);
   vmsa.eventinj = 0;
 }
 

@@ -96,9 +96,8 @@ void Svm::enter(const GuestImage& image) {
       paging && (s.efer & x86::efer::lme) != 0 ? s.efer | x86::efer::lma : s.efer & ~x86::efer::lma;
   s.cpl = !s.protected_mode() ? 0 : s.v8086() ? 3 : s.cpl;
   s.activity = Activity::running;
-  constexpr u64 alternate_shadow = bit(10);
   s.interrupt_shadow = image.alternate_injection()
-                           ? (image.vintr & alternate_shadow) != 0
+                           ? (image.vintr & svm::vintr_ctrl::int_shadow) != 0
                            : (image.vmcb.interrupt_state & svm::interrupt_state::shadow) != 0;
   s.nmi_masked = false;
   set_controls(image);

@@ -24,6 +24,15 @@ struct Controls {
   bool misc1(u32 bits) const { return guest && (vmcb.intercept_misc1 & bits) != 0; }
   bool misc2(u32 bits) const { return guest && (vmcb.intercept_misc2 & bits) != 0; }
   bool misc3(u32 bits) const { return guest && (vmcb.intercept_misc3 & bits) != 0; }
+  bool restricted_injection() const { return feature(snp::feature::restricted_injection); }
+  bool alternate_injection() const { return feature(snp::feature::alternate_injection); }
+  // A virtual interrupt that the guest's priority lets through (APM2 15.21.4). Under restricted
+  // injection V_IRQ queues nothing (hardware sheet 6.4).
+  bool virtual_interrupt_waits() const {
+    const bool priority =
+        (vintr & svm::vintr::ign_tpr) != 0 || get_bits(vintr, 19, 16) > (vintr & 0xF);
+    return gif && (vintr & svm::vintr::v_irq) != 0 && priority && !restricted_injection();
+  }
   bool v_intr_masking() const { return guest && (vmcb.vintr & svm::vintr::v_intr_masking) != 0; }
 };
 

@@ -32,8 +32,9 @@ constexpr u32 ext1_ecx = bits(0, 2, 5, 6, 8, 17, 22);
 constexpr u32 ext1_edx = common_edx | bits(11, 20, 22, 26, 27, 29);
 // WBNOINVD, EferLmsleUnsupported.
 constexpr u32 ext8_ebx = bits(9, 20);
-// NP LbrVirt SVML NRIPS VmcbClean FlushByAsid DecodeAssists PauseFilter PauseFilterThreshold.
-constexpr u32 svm_edx = bits(0, 1, 2, 3, 5, 6, 7, 10, 12);
+// NP LbrVirt SVML NRIPS VmcbClean FlushByAsid DecodeAssists PauseFilter PauseFilterThreshold
+// IdleHltIntercept.
+constexpr u32 svm_edx = bits(0, 1, 2, 3, 5, 6, 7, 10, 12, 30);
 constexpr u32 svm_asids = 0x8000;
 // NoNestedDataBp, LFenceAlwaysSerializing, NullSelectorClearsBase.
 constexpr u32 ext21_eax = bits(0, 2, 6, 28);

@@ -243,8 +243,11 @@ bool System::intercepts(svm::ExitCode code) const {
   if (!controls_.guest) {
     return false;
   }
-  const bool forced = code == svm::ExitCode::cpuid || code == svm::ExitCode::ioio;
-  return (forced && controls_.sev_es) || intercept_bit(controls_.vmcb, code);
+  if (controls_.sev_es && forced_in_sev_es(code)) {
+    return true;
+  }
+  const bool guarded = controls_.restricted_injection() || controls_.alternate_injection();
+  return (guarded && forced_by_injection_mode(code)) || intercept_bit(controls_.vmcb, code);
 }
 
 Step System::intercept(svm::ExitCode code, u64 info1, u64 info2) {

@@ -17,6 +17,17 @@ inline bool intercept_bit(const svm::Vmcb& vmcb, svm::ExitCode code) {
          ((load_le<u32>(vmcb.raw + 4 * (n / 32)) >> (n % 32)) & 1) != 0;
 }
 
+// CPUID and IOIO: always intercepted in SEV-ES guests (hardware sheet 7.1).
+constexpr bool forced_in_sev_es(svm::ExitCode code) {
+  return code == svm::ExitCode::cpuid || code == svm::ExitCode::ioio;
+}
+// The physical events are always the host's under restricted and alternate injection (hardware
+// sheet 6.4).
+constexpr bool forced_by_injection_mode(svm::ExitCode code) {
+  return code == svm::ExitCode::intr || code == svm::ExitCode::nmi || code == svm::ExitCode::init ||
+         code == svm::ExitCode::exception_mc;
+}
+
 enum class ExitClass : u8 {
   non_automatic,        // #VC in the guest
   automatic,            // exit; RIP stays at the instruction

@@ -15,7 +15,16 @@ using x86::Gpr;
 // The VMCB's MSR permissions map, two bits an MSR. CPUs may cache it; this one reads it.
 bool map_intercepts(System& system, u32 number, bool write) {
   // SEV_STATUS cannot be intercepted (hardware sheet 1.2).
-  if (number == x86::msr::sev_status || !system.intercepts(ExitCode::msr)) {
+  if (number == x86::msr::sev_status) {
+    return false;
+  }
+  // The x2APIC under alternate injection is VMPL0's, whatever the host's map says (hardware sheet
+  // 6.4).
+  if (system.controls().guest && system.controls().alternate_injection() &&
+      number >= x86::msr::x2apic_first && number <= x86::msr::x2apic_last) {
+    return true;
+  }
+  if (!system.intercepts(ExitCode::msr)) {
     return false;
   }
   u32 at = 0;

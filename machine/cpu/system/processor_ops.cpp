@@ -112,6 +112,10 @@ Step hlt(System& system, const Instruction&) {
   if (system.intercepts(ExitCode::hlt)) {
     return system.intercept(ExitCode::hlt);
   }
+  // Not with a virtual interrupt that ends the halt (CPUID Fn8000_000A_EDX[30]).
+  if (system.intercepts(ExitCode::idle_hlt) && !system.controls().virtual_interrupt_waits()) {
+    return system.intercept(ExitCode::idle_hlt);
+  }
   system.state().activity = Activity::halted;
   return Step::next;
 }

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "arch/snp/features.hpp"
 #include "tests/hypervisor/kvm/snp_vm.hpp"
 
 namespace softsnp::kvm {
@@ -26,6 +27,33 @@ struct Launch {
   std::unique_ptr<Kvm> kvm;
   std::unique_ptr<Vm> vm;
 };
+
+// KVM_SEV_INIT2 answers features that it does not support with EINVAL.
+TEST(Launch, FeaturesThatAVmCanHave) {
+  test::FakePort port(64 * test_mib);
+  const auto kvm = make_kvm(port);
+  const auto create = [&](VmType type, u64 features, bool alternate) {
+    VmConfig config;
+    config.type = type;
+    config.vmsa_features = features;
+    config.alternate_injection = alternate;
+    const auto made = kvm->create_vm(config);
+    return made ? 0 : made.error().number;
+  };
+  namespace feature = snp::feature;
+  EXPECT_EQ(create(VmType::snp, feature::restricted_injection, false), 0);
+  EXPECT_EQ(create(VmType::snp, feature::restricted_injection, true), 0);
+  EXPECT_EQ(create(VmType::snp, 0, true), EINVAL) << "no doorbell page to announce them in";
+  EXPECT_EQ(create(VmType::snp, feature::alternate_injection, false), EINVAL);
+  EXPECT_EQ(
+      create(VmType::snp, feature::restricted_injection | feature::alternate_injection, false),
+      EINVAL);
+  EXPECT_EQ(create(VmType::snp, feature::secure_tsc, false), EINVAL);
+  for (const VmType type : {VmType::plain, VmType::sev, VmType::sev_es}) {
+    EXPECT_EQ(create(type, feature::restricted_injection, false), EINVAL);
+    EXPECT_EQ(create(type, 0, true), EINVAL);
+  }
+}
 
 TEST(Launch, PolicyRulesOfKvm) {
   Launch t;

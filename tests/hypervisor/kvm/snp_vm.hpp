@@ -17,11 +17,9 @@ inline constexpr u64 far_deadline = ~u64{0} >> 1;
 
 struct SnpVm {
   explicit SnpVm(Observer* observer = nullptr, u32 guest_requests_per_second = 0, u32 vcpus = 1)
+      : SnpVm(VmConfig{VmType::snp, observer, guest_requests_per_second}, vcpus) {}
+  explicit SnpVm(const VmConfig& config, u32 vcpus = 1)
       : port(64 * test_mib), kvm(make_kvm(port)) {
-    VmConfig config;
-    config.type = VmType::snp;
-    config.observer = observer;
-    config.guest_requests_per_second = guest_requests_per_second;
     auto made = kvm->create_vm(config);
     EXPECT_TRUE(made.ok());
     vm = std::move(made.value());

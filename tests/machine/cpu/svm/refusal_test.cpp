@@ -92,6 +92,53 @@ const Row rows[] = {
        b.vmsa.sev_features |= feature::restricted_injection;
        b.vmcb.eventinj = inject(28, 3, true);
      }},
+    {"restricted: NMI", Kind::snp, ExitCode::invalid,
+     [](auto& b) {
+       b.vmsa.sev_features |= feature::restricted_injection;
+       b.vmcb.eventinj = inject(2, 2);
+     }},
+    {"restricted: #GP", Kind::snp, ExitCode::invalid,
+     [](auto& b) {
+       b.vmsa.sev_features |= feature::restricted_injection;
+       b.vmcb.eventinj = inject(13, 3, true);
+     }},
+    {"restricted: #VC, as WeSee injects it", Kind::snp, ExitCode::invalid,
+     [](auto& b) {
+       b.vmsa.sev_features |= feature::restricted_injection;
+       b.vmcb.eventinj = inject(29, 3, true);
+     }},
+    {"restricted: interrupt 28", Kind::snp, ExitCode::invalid,
+     [](auto& b) {
+       b.vmsa.sev_features |= feature::restricted_injection;
+       b.vmcb.eventinj = inject(28, 0);
+     }},
+    {"restricted: AVIC", Kind::snp, ExitCode::invalid,
+     [](auto& b) {
+       b.vmsa.sev_features |= feature::restricted_injection;
+       b.vmcb.vintr |= svm::vintr::avic;
+     }},
+    {"#HV without restricted injection", Kind::snp, ExitCode::invalid,
+     [](auto& b) { b.vmcb.eventinj = inject(28, 3); }},
+    {"alternate: #HV", Kind::snp, ExitCode::invalid,
+     [](auto& b) {
+       b.vmsa.sev_features |= feature::alternate_injection;
+       b.vmsa.eventinj = inject(28, 3);
+     }},
+    {"alternate: EVENTINJ type 1 in the VMSA", Kind::snp, ExitCode::invalid,
+     [](auto& b) {
+       b.vmsa.sev_features |= feature::alternate_injection;
+       b.vmsa.eventinj = inject(32, 1);
+     }},
+    {"alternate: software interrupt", Kind::snp, ExitCode::invalid,
+     [](auto& b) {
+       b.vmsa.sev_features |= feature::alternate_injection;
+       b.vmsa.eventinj = inject(0x80, 4);
+     }},
+    {"alternate: AVIC", Kind::snp, ExitCode::invalid,
+     [](auto& b) {
+       b.vmsa.sev_features |= feature::alternate_injection;
+       b.vmcb.vintr |= svm::vintr::avic;
+     }},
     {"AVIC", Kind::snp, ExitCode::invalid, [](auto& b) { b.vmcb.vintr |= svm::vintr::avic; }},
     {"alternate: BUSY", Kind::snp, ExitCode::busy,
      [](auto& b) {
