@@ -4,6 +4,8 @@
 #include <cstdlib>
 
 #include "arch/boot/setup_data.hpp"
+#include "arch/x86/registers.hpp"
+#include "guest/boot/sev_es_boot.hpp"
 #include "image/acpi.hpp"
 #include "image/efi_memory_map.hpp"
 #include "image/efi_tables.hpp"
@@ -61,6 +63,8 @@ Assembly::Assembly(const Inputs& inputs, Format format)
   plan_.format = format;
   plan_.acceptance = inputs.acceptance;
   plan_.memory_size = inputs.memory_size;
+  plan_.vcpu_count = inputs.vcpu_count;
+  plan_.ap_state = ap_state(inputs.mode);
   plan_.ram = ram_ranges(inputs.memory_size);
   plan_.e820 = e820_map(inputs.memory_size, inputs.mode, inputs.acceptance);
 }
@@ -73,6 +77,9 @@ Result<Assembly, ImageError> Assembly::begin(const Inputs& inputs, Format format
   assembly.place_firmware_tables();
   if (inputs.mode == Mode::snp) {
     assembly.place_cc_pages();
+  }
+  if (assembly.has_boot_code()) {
+    assembly.place(low::boot_code, guest::sev_es_boot_code());
   }
   return assembly;
 }
@@ -176,8 +183,8 @@ Result<void, ImageError> Assembly::place_initrd(u64 highest) {
 
 void Assembly::leave_unaccepted() {
   const Layout& at = plan_.layout;
-  plan_.unaccepted = unaccepted_blocks(memory_.regions(Contents::left_out),
-                                       {at.kernel_start, at.kernel_end - at.kernel_start});
+  const std::vector<RamRange> needed{{at.kernel_start, at.kernel_end - at.kernel_start}};
+  plan_.unaccepted = unaccepted_blocks(memory_.regions(Contents::left_out), needed);
   place(low::setup_data + sizeof(boot::CcBlobNode), as_bytes(efi_setup_node()));
   place(low::efi_runtime_data, efi_runtime_data(plan_));
   place(low::efi_runtime_code, efi_runtime_code());
@@ -188,8 +195,14 @@ void Assembly::leave_unaccepted() {
   place(low::efi_tables, {reinterpret_cast<const u8*>(map.data()), map.size() * sizeof map[0]});
 }
 
+bool Assembly::has_boot_code() const {
+  return plan_.mode == Mode::sev_es && plan_.vcpu_count > 1;
+}
+
+// A guest that starts without paging can have no GHCB yet: it names its jump table itself.
 LaunchPlan Assembly::finish(const svm::Vmsa& entry_state) {
-  plan_.entry_state = entry_state;
+  const bool paging = (entry_state.cr0 & x86::cr0::pg) != 0;
+  plan_.entry_state = has_boot_code() && paging ? through_boot_code(entry_state) : entry_state;
   plan_.regions = without(memory_.regions(Contents::filled_in), plan_.unaccepted);
   return std::move(plan_);
 }

@@ -40,6 +40,7 @@ class Assembly {
   std::string no_room(GuestPhysical gpa, u64 length) const;
   void place_firmware_tables();
   void place_cc_pages();
+  bool has_boot_code() const;
 
   const Inputs* inputs_;
   GuestMemory memory_;

@@ -16,6 +16,10 @@ inline constexpr GuestPhysical cc_blob{0xB000};
 inline constexpr GuestPhysical secrets{0xC000};
 inline constexpr GuestPhysical cpuid{0xD000};
 inline constexpr GuestPhysical end{0xE000};
+// SEV-ES guests with several vCPUs have these in the place of the CC pages (guest/boot).
+inline constexpr GuestPhysical boot_code{0xB000};
+inline constexpr GuestPhysical ap_jump_table{0xC000};
+inline constexpr GuestPhysical boot_ghcb{0xD000};
 
 // With unaccepted memory: what a kernel booted by EFI expects of its firmware. The runtime
 // services' data and code, a page each; from efi_tables on what may be freed once it has been read.

@@ -61,11 +61,13 @@ Result<void, HostFault> Port::store(SystemPhysical at, std::span<const u8> from,
   return {};
 }
 
-Result<void, HostFault> Port::clear_page(SystemPhysical page, PageSize mapping_size) {
-  if (auto allowed = check_store(page.page(), page_size, mapping_size); !allowed) {
+Result<void, HostFault> Port::clear_page(SystemPhysical page, PageSize mapping_size,
+                                         PageSize extent) {
+  const SystemPhysical first(align_down(page.value(), bytes(extent)));
+  if (auto allowed = check_store(first, bytes(extent), mapping_size); !allowed) {
     return allowed;
   }
-  package_.dram.release_frame(page.page());
+  package_.dram.release_frames(first, bytes(extent) / page_size);
   return {};
 }
 
@@ -120,6 +122,7 @@ Result<void, HostException> Port::vmrun(unsigned core, SystemPhysical vmcb, u64 
   if (core >= core_count()) {
     return Failure{HostException::gp};
   }
+  last_core_ = core;
   if (auto ran = package_.processors[core]->vmrun(vmcb, max_instructions); !ran) {
     return Failure{host_exception(ran.error())};
   }

@@ -19,7 +19,8 @@ class Port final : public HostPort {
   Result<void, HostFault> load(SystemPhysical at, std::span<u8> to) override;
   Result<void, HostFault> store(SystemPhysical at, std::span<const u8> from,
                                 PageSize mapping_size) override;
-  Result<void, HostFault> clear_page(SystemPhysical page, PageSize mapping_size) override;
+  Result<void, HostFault> clear_page(SystemPhysical page, PageSize mapping_size,
+                                     PageSize extent) override;
 
   Result<snp::RmpResult, HostException> rmpupdate(SystemPhysical page,
                                                   const snp::RmpUpdate& value) override;
@@ -37,6 +38,8 @@ class Port final : public HostPort {
   void write_registers(unsigned core, const CoreRegisters& from) override;
   void read_registers(unsigned core, CoreRegisters& to) override;
   u16 psp_command(u32 command, SystemPhysical buffer) override;
+  // Of the last VMRUN.
+  unsigned last_core() const { return last_core_; }
 
   bool dma_read(u16 device, SystemPhysical at, std::span<u8> to) override {
     return iommu_.read(iommu::DeviceId{device}, at, to).ok();
@@ -55,6 +58,7 @@ class Port final : public HostPort {
   Package& package_;
   psp::Psp& psp_;
   iommu::Iommu iommu_;
+  unsigned last_core_ = 0;
 };
 
 }  // namespace softsnp::machine

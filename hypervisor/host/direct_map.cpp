@@ -88,6 +88,16 @@ Result<void, machine::HostFault> DirectMap::clear_page(SystemPhysical page) {
   return write(page, [&](PageSize size) { return port_.clear_page(page, size); });
 }
 
+bool DirectMap::clear_large_page(SystemPhysical page) {
+  const Mapping mapping = translate(page);
+  if (!mapping.present || mapping.size == MappingSize::size_4k ||
+      !port_.clear_page(page, PageSize::size_2m, PageSize::size_2m)) {
+    return false;
+  }
+  ++counters_.stores;
+  return true;
+}
+
 Result<void, machine::HostFault> DirectMap::load(SystemPhysical at, std::span<u8> to) {
   while (!to.empty()) {
     const auto part = part_in_page(at, to);

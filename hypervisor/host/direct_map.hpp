@@ -23,6 +23,8 @@ class DirectMap {
   Result<void, machine::HostFault> load(SystemPhysical at, std::span<u8> to);
   Result<void, machine::HostFault> store(SystemPhysical at, std::span<const u8> from);
   Result<void, machine::HostFault> clear_page(SystemPhysical page);
+  // 2 MiB by one large mapping, in one go. False: not so mapped, or it faulted; nothing is changed.
+  bool clear_large_page(SystemPhysical page);
 
   // An RMPUPDATE of these pages comes next, one that assigns them or one that takes them out.
   void before_update(SystemPhysical page, PageSize size, bool assigns);

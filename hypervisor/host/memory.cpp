@@ -53,6 +53,10 @@ std::optional<SystemPhysical> HostMemory::allocate_contiguous(unsigned pages) {
 }
 
 void HostMemory::release(SystemPhysical page, PageSize size) {
+  if (size == PageSize::size_2m && direct_map_.clear_large_page(page)) {
+    allocator_.release(page, size);
+    return;
+  }
   for (u64 offset = 0; offset < bytes(size); offset += page_size) {
     if (clear_page(page + offset)) {
       allocator_.release(page + offset, PageSize::size_4k);

@@ -174,6 +174,13 @@ void PageAllocator::release(SystemPhysical page, PageSize size) {
   if (!is_aligned(page.value(), bytes(size))) {
     broken_invariant("a misaligned page was released");
   }
+  const u64 frame = first / pages_per_frame;
+  if (size == PageSize::size_2m && frame < used_.size() && used_[frame] == pages_per_frame) {
+    used_[frame] = 0;
+    free_pages_ += pages_per_frame;
+    set_frame_free(frame, true);
+    return;
+  }
   for (u64 i = 0; i < bytes(size) / page_size; ++i) {
     give_page(first + i);
   }

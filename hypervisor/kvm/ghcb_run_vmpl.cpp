@@ -31,7 +31,6 @@ VcpuImpl::Exit VcpuImpl::event_run_vmpl() {
     respond_malformed(ghcb::Malformed::invalid_input);
     return std::nullopt;
   }
-  flush_ghcb();
   switch_to(static_cast<Vmpl>(vmpl));
   return std::nullopt;
 }

@@ -39,6 +39,7 @@ GuestMemory::~GuestMemory() {
 }
 
 void GuestMemory::zap(GuestPhysical first, u64 bytes) {
+  ++zap_count_;
   if (tables_.unmap(first, bytes)) {
     ++shrink_count_;
   }

@@ -84,6 +84,9 @@ class GuestMemory final : private host::MmuNotifier {
   SystemPhysical root() const { return tables_.root(); }
   // Advances whenever a nested mapping shrank: TLBs must be flushed before the next VMRUN.
   u64 shrink_count() const { return shrink_count_; }
+  // Advances whenever the host may have moved or dropped a page, mapped or not: what private_page()
+  // said must be asked again.
+  u64 zap_count() const { return zap_count_; }
 
  private:
   bool is_snp() const { return type_ == VmType::snp; }
@@ -123,6 +126,7 @@ class GuestMemory final : private host::MmuNotifier {
   MemorySlots slots_;
   Asid asid_ = Asid::host;
   u64 shrink_count_ = 0;
+  u64 zap_count_ = 0;
 };
 
 }  // namespace softsnp::kvm

@@ -106,9 +106,6 @@ void VcpuImpl::prepare_tlb() {
   const bool other_vmcb = vm_.core_asids.enter(core_, vmcb_.asid, vmcb_page_);
   vmcb_.tlb_control =
       static_cast<u8>(shrunk || other_vmcb ? svm::TlbControl::this_asid : svm::TlbControl::none);
-  if (shrunk && current().vmsa_gpa) {
-    install_vmsa(current());  // the host may have moved the page
-  }
   flushed_at_shrink_ = shrinks;
 }
 
@@ -117,8 +114,8 @@ VcpuImpl::Exit VcpuImpl::enter(u64 max_instructions) {
   update_clock();
   prepare_injection();
   prepare_tlb();
-  if (vm_.hides_registers() && !current().vmsa) {
-    return fail_entry_without_vmsa();
+  if (Exit exit = find_vmsa()) {
+    return exit;
   }
   vmcb_.clean_bits = 0;
   vmcb_.tsc_offset = vm_.tsc_offset;

@@ -8,9 +8,22 @@ namespace softsnp::kvm {
 void VcpuImpl::install_vmsa(VmplState& state) {
   const auto page = vm_.memory.private_page(*state.vmsa_gpa);
   state.vmsa = page ? std::optional(*page) : std::nullopt;
+  state.found_at_zap = vm_.memory.zap_count();
   if (&state == &current()) {
     vmcb_.vmsa_pointer = state.vmsa.value_or(SystemPhysical(0)).value();
   }
+}
+
+// Before VMRUN: the host may have moved the guest's page since.
+VcpuImpl::Exit VcpuImpl::find_vmsa() {
+  if (!vm_.hides_registers()) {
+    return std::nullopt;
+  }
+  VmplState& state = current();
+  if (state.vmsa_gpa && state.found_at_zap != vm_.memory.zap_count()) {
+    install_vmsa(state);
+  }
+  return state.vmsa ? std::nullopt : fail_entry_without_vmsa();
 }
 
 // What AP creation has asked for since. True: there is a VMSA.
@@ -50,6 +63,7 @@ void VcpuImpl::switch_to(Vmpl vmpl) {
   if (vmpl == vmpl_) {
     return;
   }
+  flush_ghcb();  // a request that is answered is of the VMPL that made it
   current().ghcb_msr = vmcb_.ghcb;
   current().interrupt_state = vmcb_.interrupt_state;
   current().tpr = lapic_.tpr();

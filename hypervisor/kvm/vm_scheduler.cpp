@@ -16,21 +16,12 @@ constexpr u64 instructions_after_ipi = 2'000;
 
 }  // namespace
 
-bool VmScheduler::others_can_run() const {
-  for (const auto& vcpu : vm_.vcpus) {
-    if (vcpu->index() != turn_ && vcpu->poll()) {
-      return true;
-    }
-  }
-  return false;
-}
-
 // While the others wait, the turn lasts until a timer wakes one of them.
 u64 VmScheduler::turn_limit(u64 deadline_tsc) const {
   if (vm_.vcpus.size() == 1) {
     return deadline_tsc;
   }
-  if (others_can_run()) {
+  if (vm_.vcpus.others_can_run(turn_)) {
     return turn_end_;
   }
   u64 limit = deadline_tsc;
@@ -77,7 +68,9 @@ VmExit VmScheduler::run(u64 deadline_tsc) {
       return {&vcpu, *std::move(result.exit)};
     }
     if (result.end == TurnEnd::sent_ipi) {
-      turn_end_ = std::min(turn_end_, vm_.port().tsc() + instructions_after_ipi);
+      const u64 now = vm_.port().tsc();
+      const u64 soon = now + instructions_after_ipi;
+      turn_end_ = turn_end_ > now ? std::min(turn_end_, soon) : soon;
     } else {
       end_turn();
     }

@@ -29,6 +29,7 @@ struct EventState {
 struct VmplState {
   std::optional<SystemPhysical> vmsa;
   std::optional<GuestPhysical> vmsa_gpa;  // none: KVM's own page, measured at launch
+  u64 found_at_zap = 0;                   // GuestMemory::zap_count() when vmsa was looked up
   std::optional<PendingVmsa> pending;
   u64 pending_features = 0;
   u64 sev_features = 0;  // as AP creation named them

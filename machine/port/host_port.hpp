@@ -63,9 +63,11 @@ class HostPort {
   virtual Result<void, HostFault> load(SystemPhysical at, std::span<u8> to) = 0;
   virtual Result<void, HostFault> store(SystemPhysical at, std::span<const u8> from,
                                         PageSize mapping_size = PageSize::size_4k) = 0;
-  // A store of zeros to one 4 KiB page, checked alike. The host's memory behind it is released.
+  // A store of zeros to a page, whole 2 MiB if extent says so, checked alike. The host's memory
+  // behind it is released.
   virtual Result<void, HostFault> clear_page(SystemPhysical page,
-                                             PageSize mapping_size = PageSize::size_4k) = 0;
+                                             PageSize mapping_size = PageSize::size_4k,
+                                             PageSize extent = PageSize::size_4k) = 0;
 
   virtual Result<snp::RmpResult, HostException> rmpupdate(SystemPhysical page,
                                                           const snp::RmpUpdate& value) = 0;

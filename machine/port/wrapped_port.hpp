@@ -20,8 +20,9 @@ class WrappedPort : public HostPort {
                                 PageSize mapping_size) override {
     return inner_.store(at, from, mapping_size);
   }
-  Result<void, HostFault> clear_page(SystemPhysical page, PageSize mapping_size) override {
-    return inner_.clear_page(page, mapping_size);
+  Result<void, HostFault> clear_page(SystemPhysical page, PageSize mapping_size,
+                                     PageSize extent) override {
+    return inner_.clear_page(page, mapping_size, extent);
   }
   Result<snp::RmpResult, HostException> rmpupdate(SystemPhysical page,
                                                   const snp::RmpUpdate& value) override {

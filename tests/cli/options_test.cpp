@@ -56,6 +56,24 @@ TEST(Options, Defaults) {
   EXPECT_FALSE(options->timeout);
 }
 
+TEST(Options, Acceptance) {
+  EXPECT_EQ(parse({"run"})->acceptance, image::Acceptance::eager);
+  EXPECT_EQ(parse({"run", "--kernel", "k", "--accept", "lazy"})->acceptance,
+            image::Acceptance::lazy);
+  EXPECT_EQ(parse({"run", "--accept", "eager"})->acceptance, image::Acceptance::eager);
+  const std::pair<std::vector<const char*>, const char*> cases[] = {
+      {{"run", "--accept", "lazy"}, "--accept lazy needs --kernel"},
+      {{"run", "--accept", "lazy", "--kernel", "k", "--mode", "sev"},
+       "--accept lazy needs --mode snp"},
+      {{"run", "--accept", "never"}, "--accept: expected lazy|eager, got 'never'"},
+  };
+  for (const auto& [arguments, words] : cases) {
+    const auto refused = parse(arguments);
+    ASSERT_FALSE(refused.ok()) << words;
+    EXPECT_NE(refused.error().text.find(words), std::string::npos) << refused.error().text;
+  }
+}
+
 TEST(Options, Everything) {
   const auto options = parse({"run",
                               "--kernel",

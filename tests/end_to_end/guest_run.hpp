@@ -23,6 +23,7 @@ struct GuestOptions {
   image::Mode mode = image::Mode::snp;
   std::string append;
   u64 memory = u64{32} << 20;
+  unsigned vcpus = 1;
   u64 seed = 0;
   u64 policy = 0x30000;
   image::File kernel{"built-in sample guest", guest::sample_image()};

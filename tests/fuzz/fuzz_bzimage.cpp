@@ -15,6 +15,9 @@ void run(std::span<const u8> input) {
   if ((options & 4) != 0) {
     inputs.initrd = inputs.kernel;
   }
+  if ((options & 8) != 0) {
+    inputs.acceptance = image::Acceptance::lazy;
+  }
   inputs.append = "console=ttyS0";
   const auto plan = image::build(inputs);
   if (plan.ok()) {

@@ -1,11 +1,13 @@
 // Any guest at the hypervisor's door: a real machine whose VMRUN does not run a guest but makes the
-// exits that the input asks for. Registered and unregistered GHCBs, both protocols, nested faults,
-// arbitrary exit codes; a VMM that answers in any way.
+// exits that the input asks for, of whichever of three vCPUs has its turn. Registered and
+// unregistered GHCBs, both protocols, nested faults, arbitrary exit codes; a VMM that answers in
+// any way.
 #include <cerrno>
 #include <iterator>
 #include <memory>
 #include <optional>
 
+#include "arch/ghcb/ap_creation.hpp"
 #include "arch/ghcb/events.hpp"
 #include "arch/ghcb/ghcb.hpp"
 #include "arch/ghcb/msr_protocol.hpp"
@@ -24,6 +26,9 @@ namespace field = ghcb::field;
 
 constexpr u64 guest_memory = u64{8} << 20;
 constexpr GuestPhysical ghcb_page(0x10000);
+constexpr u32 vcpus = 3;
+// Registers of the local APIC by MSR, and its base.
+constexpr u32 apic_msrs[] = {0x1B, 0x808, 0x80B, 0x80F, 0x830, 0x832, 0x838, 0x83F};
 
 void require(bool condition) {
   if (!condition) {
@@ -53,6 +58,7 @@ constexpr ghcb::Event events[] = {
     ghcb::Event::guest_request,
     ghcb::Event::extended_guest_request,
     ghcb::Event::ap_creation,
+    ghcb::Event::apic_id_list,
     ghcb::Event::page_state_change,
     ghcb::Event::features,
     ghcb::Event::termination,
@@ -105,6 +111,7 @@ class Guest final : public machine::WrappedPort {
     vmcb.exitinfo1 = 0;
     vmcb.exitinfo2 = 0;
     vmcb.exitintinfo = 0;
+    vmcb.interrupt_state = input_->take<u8>() & 3;
     vmcb.exitcode = svm::number(svm::ExitCode::intr);
     if (input_->empty()) {
       return;
@@ -141,14 +148,30 @@ class Guest final : public machine::WrappedPort {
   void put_field(unsigned offset, u64 value) {
     put(offset, {reinterpret_cast<const u8*>(&value), sizeof value});
   }
+  // What reaches other vCPUs and VMPLs.
+  void make_plausible(ghcb::Event event) {
+    const u8 choice = input_->take<u8>();
+    if (event == ghcb::Event::ap_creation) {
+      put_field(field::sw_exitinfo1, encode(ghcb::ApCreation{choice & 3u, u8(choice >> 2 & 7), 0,
+                                                             ghcb::ApRequest(choice >> 5 & 3)}));
+      put_field(field::sw_exitinfo2, 0x201000 + (choice & 0x8F) * page_size);
+      put_field(field::rax, 1);
+    } else if (event == ghcb::Event::run_vmpl) {
+      put_field(field::sw_exitinfo1, choice & 7);
+    } else if (event == ghcb::Event::msr && (choice & 1) != 0) {
+      put_field(field::rcx, apic_msrs[(choice >> 1) % std::size(apic_msrs)]);
+    }
+  }
   // A request that has a chance: a known event, plausible bits, a scratch area in the page.
   void fill_page() {
-    put_field(field::sw_exitcode, ghcb::number(events[input_->take<u8>() % std::size(events)]));
+    const ghcb::Event event = events[input_->take<u8>() % std::size(events)];
+    put_field(field::sw_exitcode, ghcb::number(event));
     put_field(field::sw_exitinfo1, input_->take<u64>());
     put_field(field::sw_exitinfo2, input_->take<u64>());
     for (const unsigned offset : {field::rax, field::rbx, field::rcx, field::rdx, field::xcr0}) {
       put_field(offset, input_->take<u32>());
     }
+    make_plausible(event);
     const u8 choice = input_->take<u8>();
     put_field(field::sw_scratch, (choice & 1) != 0 ? input_->take<u64>()
                                                    : ghcb_page.value() + 0x800 + (choice & 0xF8));
@@ -167,30 +190,35 @@ class Guest final : public machine::WrappedPort {
 // Does what a VMM does, or does it badly. False: the VM is over.
 class Vmm {
  public:
-  Vmm(kvm::Vm& vm, kvm::Vcpu& vcpu, fuzz::Bytes& input) : vm_(vm), vcpu_(vcpu), input_(input) {}
+  Vmm(kvm::Vm& vm, fuzz::Bytes& input) : vm_(vm), input_(input) {}
+  bool answer(const kvm::VmExit& exit) {
+    require(exit.vcpu != nullptr);
+    vcpu_ = exit.vcpu;
+    return std::visit(*this, exit.exit);
+  }
 
   bool operator()(const kvm::IoExit& e) {
     require(e.size == 1 || e.size == 2 || e.size == 4);
     require(u64{e.size} * e.count <= page_size);
     require(e.in || e.data.size() == usize{e.size} * e.count);
-    vcpu_.complete_io(input_.take_bytes(usize{e.size} * e.count));
+    vcpu_->complete_io(input_.take_bytes(usize{e.size} * e.count));
     return true;
   }
   bool operator()(const kvm::MmioExit& e) {
     require(e.length >= 1 && e.length <= 8);
-    vcpu_.complete_mmio(input_.take_bytes(e.length));
+    vcpu_->complete_mmio(input_.take_bytes(e.length));
     return true;
   }
   bool operator()(const kvm::CertificatesExit& e) {
     constexpr u64 answers[] = {0, ENOSPC, EAGAIN, EIO};
     (void)vm_.write_shared(e.gpa, input_.take_bytes(input_.take<u8>())).ok();
-    vcpu_.complete_certificates(answers[input_.take<u8>() % std::size(answers)],
-                                input_.take<u64>());
+    vcpu_->complete_certificates(answers[input_.take<u8>() % std::size(answers)],
+                                 input_.take<u64>());
     return true;
   }
   bool operator()(const kvm::HypercallExit& e) {
     if ((input_.take<u8>() & 7) == 7) {
-      vcpu_.complete_hypercall(input_.take<u32>());
+      vcpu_->complete_hypercall(input_.take<u32>());
       return true;
     }
     const u64 length = e.args[1] << page_shift;
@@ -198,7 +226,7 @@ class Vmm {
                         length <= guest_memory - e.args[0];
     const bool done =
         in_ram && vm_.set_private(GuestPhysical(e.args[0]), length, (e.args[2] & 0x10) != 0).ok();
-    vcpu_.complete_hypercall(done ? 0 : 22);
+    vcpu_->complete_hypercall(done ? 0 : 22);
     return true;
   }
   bool operator()(const kvm::MemoryFaultExit& e) {
@@ -221,25 +249,26 @@ class Vmm {
 
  private:
   kvm::Vm& vm_;
-  kvm::Vcpu& vcpu_;
+  kvm::Vcpu* vcpu_ = nullptr;
   fuzz::Bytes& input_;
 };
 
-kvm::Vcpu* launch(kvm::Kvm& host, kvm::Vm& vm) {
+void launch(kvm::Kvm& host, kvm::Vm& vm) {
   require(vm.set_memory_region(0, GuestPhysical(0), guest_memory).ok());
   require(vm.enable_certificate_exits().ok());
   require(vm.set_private(GuestPhysical(0), guest_memory, true).ok());
-  const auto vcpu = vm.create_vcpu(0);
-  require(vcpu.ok());
-  (*vcpu)->set_cpuid(host.supported_cpuid(kvm::VmType::snp));
-  require((*vcpu)->set_state(svm::Vmsa{}).ok());
+  for (u32 id = 0; id < vcpus; ++id) {
+    const auto vcpu = vm.create_vcpu(id);
+    require(vcpu.ok());
+    (*vcpu)->set_cpuid(host.supported_cpuid(kvm::VmType::snp));
+    require((*vcpu)->set_state(svm::Vmsa{}).ok());
+  }
   require(vm.launch_start({}).ok());
   require(
       vm.launch_update({GuestPhysical(0x200000), large_page_size, kvm::LaunchPageType::zero, {}})
           .ok());
   require(vm.launch_finish({}).ok());
   require(vm.set_private(ghcb_page, page_size, false).ok());
-  return *vcpu;
 }
 
 // A running host. Each input gets a VM of its own on it: bringing the platform up takes longer than
@@ -256,11 +285,11 @@ void run(Host& host, std::span<const u8> data) {
   auto vm = host.kvm->create_vm({kvm::VmType::snp, &host.judge});
   require(vm.ok());
   host.guest.play(vm->get(), &input);
-  kvm::Vcpu* vcpu = launch(*host.kvm, **vm);
-  Vmm vmm(**vm, *vcpu, input);
+  launch(*host.kvm, **vm);
+  Vmm vmm(**vm, input);
   bool alive = true;
   while (alive && !input.empty()) {
-    alive = std::visit(vmm, vcpu->run((*vm)->now() + 100'000));
+    alive = vmm.answer((*vm)->run((*vm)->now() + 100'000));
   }
   host.guest.play(nullptr, nullptr);
 }

@@ -33,6 +33,8 @@ Files kernels() {
   for (std::vector<u8>& file : files) {
     file.insert(file.begin(), 1);
   }
+  files.push_back(samples::accepting_kernel());
+  files.back().insert(files.back().begin(), 1 | 8);
   return files;
 }
 

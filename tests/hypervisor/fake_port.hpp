@@ -78,12 +78,18 @@ class FakePort final : public machine::HostPort {
     }
     return {};
   }
-  Result<void, machine::HostFault> clear_page(SystemPhysical page, PageSize mapping_size) override {
-    if (!host_owned(page, mapping_size)) {
-      ++host_faults;
-      return Failure{machine::HostFault{0x80000003, page}};
+  Result<void, machine::HostFault> clear_page(SystemPhysical page, PageSize mapping_size,
+                                              PageSize extent) override {
+    const SystemPhysical end = page + bytes(extent);
+    for (SystemPhysical at = page; at < end; at = at + page_size) {
+      if (!host_owned(at, mapping_size)) {
+        ++host_faults;
+        return Failure{machine::HostFault{0x80000003, at}};
+      }
     }
-    pages_.erase(page.page_number());
+    for (SystemPhysical at = page; at < end; at = at + page_size) {
+      pages_.erase(at.page_number());
+    }
     return {};
   }
 

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "arch/boot/boot_params.hpp"
+#include "image/unaccepted.hpp"
 #include "tests/image/plan_checks.hpp"
 #include "tests/image/samples.hpp"
 
@@ -17,15 +18,7 @@ using checks::load;
 constexpr u64 mib = u64{1} << 20, gib = u64{1} << 30;
 constexpr u64 kernel_at = 0x1000000, kernel_end = 0x1300000;
 
-// A kernel that knows the table: its GUID d5d1de3c-105c-44f9-9ea9-bcef98120031 in two immediates.
-std::vector<u8> accepting_kernel() {
-  std::vector<u8> file = samples::bzimage();
-  constexpr u8 guid[] = {0x3C, 0xDE, 0xD1, 0xD5, 0x5C, 0x10, 0xF9, 0x44,
-                         0x9E, 0xA9, 0xBC, 0xEF, 0x98, 0x12, 0x00, 0x31};
-  std::memcpy(&file[0xA00 + 0x1003], guid, 8);
-  std::memcpy(&file[0xA00 + 0x1010], guid + 8, 8);
-  return file;
-}
+using samples::accepting_kernel;
 
 Inputs lazy_inputs(const std::vector<u8>& kernel, u64 memory) {
   Inputs inputs = samples::inputs(kernel);
@@ -211,6 +204,7 @@ TEST(LazyPlan, MapAndBitmapCoverRamExactlyOnce) {
     }
     auto plan = build(inputs);
     ASSERT_TRUE(plan.ok()) << plan.error().text;
+    EXPECT_EQ(checks::broken_invariant(*plan), "");
     check_cover(*plan);
     check_map(*plan);
   }
@@ -243,6 +237,21 @@ TEST(LazyPlan, WhatIsTouchedBeforeItIsAcceptedIsLaunched) {
     launched += region.length;
   }
   EXPECT_LT(launched, 10 * mib);
+}
+
+TEST(LazyPlan, EveryNeededRangeStaysInTheLaunch) {
+  const auto block = [](u64 n) { return GuestPhysical(n * 2 * mib); };
+  const std::vector<LaunchRegion> regions = {{block(1), 10 * 2 * mib, PageType::zero, {}, {}},
+                                             {block(11), 2 * mib, PageType::normal, {}, {}},
+                                             {block(12), 4096, PageType::zero, {}, {}}};
+  const auto left =
+      unaccepted_blocks(regions, {{block(3) + 4096, 4096}, {block(5), 4 * mib + 1}, {block(1), 0}});
+  std::vector<Piece> pieces;
+  pieces.reserve(left.size());
+  for (const RamRange& range : left) {
+    pieces.push_back({range.start.value() / (2 * mib), range.end().value() / (2 * mib)});
+  }
+  expect_same(pieces, {{1, 3}, {4, 5}, {8, 11}});
 }
 
 // IEEE 802.3, over a header whose CRC field reads as zero.

@@ -2,6 +2,7 @@
 // 1.8, not from the builder.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -10,12 +11,23 @@
 
 namespace softsnp::image::checks {
 
+// The regions, and what is left unaccepted as if it were launched as zeros.
+inline std::vector<LaunchRegion> all_regions(const LaunchPlan& plan) {
+  std::vector<LaunchRegion> all = plan.regions;
+  for (const RamRange& range : plan.unaccepted) {
+    all.push_back({range.start, range.length, PageType::zero, {}, {}});
+  }
+  std::sort(all.begin(), all.end(),
+            [](const LaunchRegion& a, const LaunchRegion& b) { return a.gpa < b.gpa; });
+  return all;
+}
+
 // Empty, or the first property that does not hold.
 inline std::string broken_invariant(const LaunchPlan& plan) {
   u64 expected_page = 0;
   usize range = 0;
   const auto where = [](const LaunchRegion& region) { return " at " + hex(region.gpa.value()); };
-  for (const LaunchRegion& region : plan.regions) {
+  for (const LaunchRegion& region : all_regions(plan)) {
     if (region.length == 0 || region.length % 4096 != 0 || !region.gpa.is_page_aligned()) {
       return "not whole pages" + where(region);
     }

@@ -23,10 +23,10 @@ Dram::Dram(u64 bytes)
     : size_(checked_size(bytes)),
       frames_(size_),
       form_storage_(size_ / page_size * sizeof(KeyId)),
-      watch_storage_(size_ / page_size),
+      mark_storage_(size_ / page_size),
       base_(frames_.data()),
       forms_(reinterpret_cast<KeyId*>(form_storage_.data())),
-      watched_(watch_storage_.data()) {
+      marks_(mark_storage_.data()) {
   static_assert(KeyId{} == KeyId::none, "fresh forms are raw");
   keys_.set_listener(this);
 }
@@ -63,9 +63,30 @@ void Dram::convert(SystemPhysical page, KeyId key) {
 
 // Whoever holds a host pointer for the old form sees wrong bytes from here on.
 void Dram::relabel(SystemPhysical page, KeyId key) {
-  if (form(page) != key) {
-    forms_[page.page_number()] = key;
+  const u64 number = checked_number(page);
+  if (forms_[number] == key) {
+    return;
+  }
+  forms_[number] = key;
+  if (marks_[number] != 0) {
     log_.append(page.page(), Change::form);
+    marks_[number] &= watched_mark;
+  }
+}
+
+// The 512 frames in one entry of the log.
+void Dram::relabel_large(SystemPhysical page, KeyId key) {
+  bool any = false;
+  for (u64 number = page.page_number(); number < page.page_number() + 512; ++number) {
+    if (forms_[number] != key) {
+      forms_[number] = key;
+      any = any || marks_[number] != 0;
+      marks_[number] &= watched_mark;
+    }
+    log_contents(SystemPhysical(number << page_shift));
+  }
+  if (any) {
+    log_.append(page, Change::form, PageSize::size_2m);
   }
 }
 
@@ -118,9 +139,16 @@ void Dram::release_frames(SystemPhysical page, u64 count) {
 void Dram::zero_frames(SystemPhysical page, u64 count, KeyId key) {
   const SystemPhysical first = page.page();
   check_range(first, count * page_size);
-  for (u64 i = 0; i < count; ++i) {
-    relabel(first + i * page_size, key);
-    log_contents(first + i * page_size);
+  for (u64 i = 0; i < count;) {
+    const SystemPhysical at = first + i * page_size;
+    const bool whole = at.large_page() == at && count - i >= large_page_size / page_size;
+    if (whole) {
+      relabel_large(at, key);
+    } else {
+      relabel(at, key);
+      log_contents(at);
+    }
+    i += whole ? large_page_size / page_size : 1;
   }
   if (count != 0) {
     frames_.discard(first.value(), count * page_size);

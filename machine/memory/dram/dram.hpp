@@ -41,9 +41,10 @@ class Dram final : private KeyChangeListener {
 
   // Form the frame is held in: KeyId::none = raw.
   KeyId form(SystemPhysical page) const { return forms_[checked_number(page)]; }
-  // Host pointer to the 4096 bytes of the frame as seen under key. Converts the frame (AES) and
-  // logs Change::form if it is held in another form. The pointer stays good until the next
-  // conversion of this frame. Requires contains(page, page_size).
+  // Host pointer to the 4096 bytes of the frame as seen under key. Converts the frame (AES) if it
+  // is held in another form, and logs Change::form if a core keeps a pointer to it or watches it.
+  // The pointer stays good until the next conversion of this frame. Requires contains(page,
+  // page_size).
   u8* frame(SystemPhysical page, KeyId key) {
     const u64 number = checked_number(page);
     if (forms_[number] != key) [[unlikely]] {
@@ -71,8 +72,16 @@ class Dram final : private KeyChangeListener {
   void write(SystemPhysical at, KeyId key, std::span<const u8> from);
 
   // Watched: some core holds decoded code from this frame. Writers other than cores log it.
-  bool watched(SystemPhysical page) const { return watched_[checked_number(page)] != 0; }
-  void set_watched(SystemPhysical page, bool on) { watched_[checked_number(page)] = on ? 1 : 0; }
+  bool watched(SystemPhysical page) const {
+    return (marks_[checked_number(page)] & watched_mark) != 0;
+  }
+  void set_watched(SystemPhysical page, bool on) {
+    u8& marks = marks_[checked_number(page)];
+    marks = static_cast<u8>(on ? marks | watched_mark : marks & ~watched_mark);
+  }
+  // A core keeps what frame() returned: the frame's next change of form, which ends that pointer,
+  // has to be logged. Frames that no core has touched change their form unheard.
+  void note_pointer(SystemPhysical page) { marks_[checked_number(page)] |= pointer_mark; }
 
   // See bus_layer.hpp. May be null; must outlive the Dram or be taken back. Setting it logs
   // everything, so that cores forget their host pointers.
@@ -85,6 +94,7 @@ class Dram final : private KeyChangeListener {
   std::vector<u8> digest();
 
  private:
+  static constexpr u8 watched_mark = 1, pointer_mark = 2;
   u64 checked_number(SystemPhysical page) const {
     if (page.value() >= size_) [[unlikely]] {
       out_of_range(page, page_size);
@@ -96,6 +106,7 @@ class Dram final : private KeyChangeListener {
 
   void convert(SystemPhysical page, KeyId key);
   void relabel(SystemPhysical page, KeyId key);
+  void relabel_large(SystemPhysical page, KeyId key);
   void log_contents(SystemPhysical page);
   bool key_will_change(KeyId id, KeyId retired) override;
   void key_must_go(KeyId id) override;
@@ -109,10 +120,10 @@ class Dram final : private KeyChangeListener {
   u64 size_;
   Reservation frames_;
   Reservation form_storage_;
-  Reservation watch_storage_;
+  Reservation mark_storage_;
   u8* base_;
   KeyId* forms_;
-  u8* watched_;
+  u8* marks_;
   KeyTable keys_;
   InvalidationLog log_;
   Observer* observer_ = nullptr;

@@ -53,6 +53,33 @@ TEST(DirectMap, IsMadeOfTheLargestPagesThatFit) {
   EXPECT_EQ(odd.map.mapping(SystemPhysical(2 * gib + 6 * mib)).size, MappingSize::size_4k);
 }
 
+TEST(DirectMap, AFreedLargePageIsClearedAtOnceWhereItsMappingIsLarge) {
+  Host host(DirectMapPolicy::split_on_small_assign);
+  const auto large = host.kernel.memory.allocate(PageSize::size_2m);
+  ASSERT_TRUE(large.has_value());
+  ASSERT_TRUE(host.poke(*large + 5 * page_size).ok());
+  const u64 stores = host.map.counters().stores;
+  const u64 free_pages = host.kernel.memory.free_pages();
+  host.kernel.memory.release(*large, PageSize::size_2m);
+  EXPECT_EQ(host.map.counters().stores, stores + 1);
+  EXPECT_EQ(host.kernel.memory.free_pages(), free_pages + 512);
+  std::array<u8, 1> byte{0xFF};
+  ASSERT_TRUE(host.map.load(*large + 5 * page_size, byte).ok());
+  EXPECT_EQ(byte[0], 0);
+}
+
+TEST(DirectMap, AFreedLargePageOfSmallMappingsIsClearedPageByPage) {
+  Host host(DirectMapPolicy::split_on_small_assign, 64 * mib, false);
+  const auto large = host.kernel.memory.allocate(PageSize::size_2m);
+  ASSERT_TRUE(large.has_value());
+  ASSERT_TRUE(host.assign(*large + page_size) && host.give_back(*large + page_size));
+  ASSERT_EQ(host.map.mapping(*large).size, MappingSize::size_4k);
+  const u64 stores = host.map.counters().stores;
+  host.kernel.memory.release(*large, PageSize::size_2m);
+  EXPECT_EQ(host.map.counters().stores, stores + 512);
+  EXPECT_EQ(host.kernel.memory.leaked_pages(), 0u);
+}
+
 TEST(DirectMap, OutsideDramIsABusError) {
   Host host(DirectMapPolicy::split_on_assign);
   const auto stored = host.poke(SystemPhysical(64 * mib));

@@ -58,6 +58,7 @@ TEST_F(DramTest, the_same_form_is_host_memory_and_another_form_is_converted_once
   std::memset(bytes, 0xAB, page_size);
   EXPECT_EQ(dram.frame(page, key_1), bytes);
   EXPECT_EQ(dram.conversions(), 1u);
+  dram.note_pointer(page);
   const u64 seen_number = dram.log().number();
   u8* raw = dram.frame(page, KeyId::none);
   EXPECT_EQ(dram.conversions(), 2u);
@@ -182,7 +183,7 @@ TEST_F(DramTest, a_new_key_does_not_read_what_the_old_one_wrote) {
   const Frame cipher = seen(page, KeyId::none);
   const u64 number = dram.log().number();
   dram.keys().install(key_1, MemoryKey{{99}});
-  EXPECT_TRUE(logged(number, Change::form, page));
+  EXPECT_FALSE(dram.log().holds_since(number)) << "everybody must drop everything";
   EXPECT_EQ(seen(page, KeyId::none), cipher) << "the bus contents stay";
   EXPECT_NE(seen(page, key_1), filled(7));
   dram.keys().install(key_1, MemoryKey{{1}});
@@ -216,6 +217,41 @@ TEST_F(DramTest, writers_other_than_cores_log_watched_frames_only) {
   number = dram.log().number();
   dram.write(page, KeyId::none, std::span(&byte, 1));
   EXPECT_EQ(dram.log().number(), number);
+}
+
+TEST_F(DramTest, a_change_of_form_is_logged_for_whoever_keeps_a_pointer) {
+  const u64 start = dram.log().number();
+  dram.frame(page, key_1);
+  dram.frame(page, KeyId::none);
+  EXPECT_EQ(dram.log().number(), start) << "nobody has seen the frame";
+  dram.note_pointer(page + 5);
+  dram.frame(page, KeyId::none);
+  EXPECT_EQ(dram.log().number(), start) << "its form has not changed";
+  dram.frame(page, key_1);
+  EXPECT_TRUE(logged(start, Change::form, page));
+  const u64 after = dram.log().number();
+  dram.frame(page, KeyId::none);
+  EXPECT_EQ(dram.log().number(), after) << "told once, the pointer is gone";
+  dram.set_watched(page, true);
+  dram.note_pointer(page);
+  dram.frame(page, key_1);
+  dram.frame(page, KeyId::none);
+  EXPECT_EQ(dram.log().number(), after + 2) << "decoded code is told each time";
+  EXPECT_TRUE(dram.watched(page));
+}
+
+TEST_F(DramTest, whole_blocks_are_one_entry_of_the_log) {
+  Dram wide(u64{4} << 20);
+  const SystemPhysical block{large_page_size};
+  const u64 start = wide.log().number();
+  wide.zero_frames(block, 512, KeyId::none);
+  EXPECT_EQ(wide.log().number(), start);
+  wide.frame(block + page_size, key_1);
+  wide.note_pointer(block + page_size);
+  wide.zero_frames(block, 512, KeyId::none);
+  ASSERT_EQ(wide.log().number(), start + 1);
+  EXPECT_TRUE(wide.log().at(start).covers(block + page_size));
+  EXPECT_EQ(wide.form(block + page_size), KeyId::none);
 }
 
 TEST_F(DramTest, observer_counts_conversions) {
