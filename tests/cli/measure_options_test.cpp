@@ -56,6 +56,9 @@ TEST(MeasureOptions, ContradictionsAreNamed) {
   const std::pair<std::vector<const char*>, const char*> cases[] = {
       {{"--mode", "sev"}, "--mode other than snp needs --ovmf"},
       {{"--svsm", "s"}, "--svsm needs --ovmf"},
+      {{"--guest-features", "0x19"},
+       "--guest-features: softsnp run launches 1 (SNPActive) and 9 (with RestrictedInjection) "
+       "only"},
       {{"--vmm-type", "qemu"}, "--vmm-type other than softsnp needs --ovmf"},
       {{"--ovmf", "o", "--vmm-type", "softsnp"}, "--vmm-type softsnp does not go with --ovmf"},
       {{"--ovmf", "o"}, "--vcpu-type, --vcpu-sig or --vcpu-family is missing"},
