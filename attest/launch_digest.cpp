@@ -74,6 +74,9 @@ psp::Digest measure(const image::LaunchPlan& plan) {
     digest.add(region);
   }
   digest.add_vmsa(plan.entry_state);
+  for (unsigned i = 1; i < plan.vcpu_count; ++i) {
+    digest.add_vmsa(plan.ap_state);
+  }
   return digest.value();
 }
 

@@ -5,6 +5,7 @@
 #include "arch/snp/features.hpp"
 #include "cli/file.hpp"
 #include "guest/samples/embedded.hpp"
+#include "guest/vmpl0/embedded.hpp"
 #include "image/memory_map.hpp"
 
 namespace softsnp::cli {
@@ -36,11 +37,15 @@ image::Inputs guest_inputs(const GuestOptions& options, const GuestFiles& files)
   image::Inputs inputs;
   const bool sample = options.kernel.empty();
   inputs.kernel.name = sample ? "built-in sample guest" : options.kernel;
-  inputs.kernel.bytes = sample ? guest::sample_image() : std::span<const u8>(files.kernel);
+  const auto built_in = options.svsm ? guest::svsm_guest_image() : guest::sample_image();
+  inputs.kernel.bytes = sample ? built_in : std::span<const u8>(files.kernel);
   inputs.initrd = {options.initrd, files.initrd};
   inputs.append = options.append;
   inputs.memory_size = options.memory;
   inputs.acceptance = options.acceptance;
+  if (options.svsm) {
+    inputs.svsm = image::Svsm{{"built-in SVSM", guest::svsm_image()}};
+  }
   inputs.c_bit = snp::c_bit;
   return inputs;
 }

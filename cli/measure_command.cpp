@@ -94,11 +94,11 @@ Digest measure_with_svsm(const MeasureOptions& options, const image::Firmware& f
   if (!end) {
     return Failure{std::string("--vars-size: no room below ") + options.ovmf};
   }
-  const auto file = read_large_file(options.svsm, image::maximum_firmware_size);
+  const auto file = read_large_file(options.svsm_file, image::maximum_firmware_size);
   if (!file) {
     return Failure{file.error()};
   }
-  const auto svsm = parse(options.svsm, file->bytes(), *end);
+  const auto svsm = parse(options.svsm_file, file->bytes(), *end);
   if (!svsm) {
     return Failure{svsm.error()};
   }

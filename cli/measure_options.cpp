@@ -87,6 +87,8 @@ void add_guest(CLI::App& app, MeasureOptions& options) {
       "guest memory, default 512M; counts without --ovmf only", "SIZE such as 512M or 4G");
   add(app, "--accept", options.acceptance, parse_acceptance,
       "as for softsnp run; counts without --ovmf only", "lazy|eager");
+  app.add_flag("--svsm-boot", options.svsm,
+               "under the built-in SVSM, as softsnp run --svsm; counts without --ovmf only");
   add(app, "--product", options.product, parse_product,
       "the processor; accepted as by softsnp run, does not change the digest", "milan|genoa|turin");
 }
@@ -94,7 +96,7 @@ void add_guest(CLI::App& app, MeasureOptions& options) {
 void add_firmware(CLI::App& app, MeasureOptions& options) {
   app.add_option("--ovmf", options.ovmf, "the guest starts with this OVMF image")
       ->type_name("FILE");
-  app.add_option("--svsm", options.svsm, "SVSM image below the OVMF image (mode snp:svsm)")
+  app.add_option("--svsm", options.svsm_file, "SVSM image below the OVMF image (mode snp:svsm)")
       ->type_name("FILE");
   add(app, "--vars-size", options.variables_size, parse_number,
       "size of OVMF's variables, which lie between OVMF and SVSM", "BYTES");
@@ -161,7 +163,7 @@ bool is_launchable(u64 features) {
 
 std::optional<std::string> direct_problem(const MeasureOptions& o) {
   return first_broken({
-      {!o.svsm.empty(), "--svsm needs --ovmf"},
+      {!o.svsm_file.empty(), "--svsm needs --ovmf (softsnp run --svsm is --svsm-boot here)"},
       {o.mode != MeasureMode::snp, "--mode other than snp needs --ovmf"},
       {o.launcher != Launcher::softsnp, "--vmm-type other than softsnp needs --ovmf"},
       {o.variables_size.has_value(), "--vars-size needs --svsm"},
@@ -181,7 +183,8 @@ std::optional<std::string> firmware_problem(const MeasureOptions& o) {
   return first_broken({
       {o.launcher == Launcher::softsnp, "--vmm-type softsnp does not go with --ovmf"},
       {o.acceptance == image::Acceptance::lazy, "--accept lazy does not go with --ovmf"},
-      {svsm != !o.svsm.empty(), "--svsm and --mode snp:svsm need each other"},
+      {o.svsm, "--svsm-boot does not go with --ovmf"},
+      {svsm != !o.svsm_file.empty(), "--svsm and --mode snp:svsm need each other"},
       {svsm && !qemu, "--mode snp:svsm is known for --vmm-type qemu only"},
       {svsm && !o.kernel.empty(), "--kernel: an SVSM image does not measure a kernel"},
       {!svsm && o.variables_size.has_value(), "--vars-size needs --svsm"},
@@ -232,7 +235,7 @@ void add_measure_options(CLI::App& app, MeasureOptions& options) {
 }
 
 std::optional<std::string> complete(MeasureOptions& options) {
-  if (options.mode == MeasureMode::snp && !options.svsm.empty()) {
+  if (options.mode == MeasureMode::snp && !options.svsm_file.empty()) {
     options.mode = MeasureMode::svsm;
   }
   if (auto problem = complete_signature(options)) {

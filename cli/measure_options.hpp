@@ -22,7 +22,7 @@ struct MeasureOptions : GuestOptions {
   MeasureMode mode = MeasureMode::snp;
   Launcher launcher = Launcher::unsaid;
   std::string ovmf;
-  std::string svsm;
+  std::string svsm_file;
   std::optional<u64> variables_size;
   std::optional<psp::Digest> ovmf_digest;
   u32 vcpus = 1;

@@ -107,25 +107,32 @@ Result<void, std::string> Observation::open(const RunOptions& options) {
 void Observation::attach(machine::Machine& machine) {
   moments_.attach(machine);
   if (stats_) {
-    machine.core(0).count_memory_operands();
+    for (unsigned i = 0; i < machine.core_count(); ++i) {
+      machine.core(i).count_memory_operands();
+    }
   }
   if (recorder_) {
     attach_recorder(machine);
   }
   explainer_.set_evidence({&moments_, &machine.rmp(), [&machine]() -> const cpu::Denial& {
-                             return machine.core(0).mmu().last_denial();
+                             return machine.core(machine.last_core()).mmu().last_denial();
                            }});
 }
 
 void Observation::attach_recorder(machine::Machine& machine) {
-  cpu::Processor& processor = machine.core(0);
-  processor.mmu().set_store_listener(&*recorder_);
-  recorder_->set_window(
-      {[&machine, &processor](GuestVirtual address) {
-         return observe::find_guest_leaf(machine.dram(), processor.mmu().guest(),
-                                         processor.core().state.cr3, address);
-       },
-       [&processor](SystemPhysical page) { processor.mmu().watch_stores(page); }});
+  for (unsigned i = 0; i < machine.core_count(); ++i) {
+    machine.core(i).mmu().set_store_listener(&*recorder_);
+  }
+  recorder_->set_window({[&machine](GuestVirtual address) {
+                           cpu::Processor& processor = machine.core(machine.last_core());
+                           return observe::find_guest_leaf(machine.dram(), processor.mmu().guest(),
+                                                           processor.core().state.cr3, address);
+                         },
+                         [&machine](SystemPhysical page) {
+                           for (unsigned i = 0; i < machine.core_count(); ++i) {
+                             machine.core(i).mmu().watch_stores(page);
+                           }
+                         }});
 }
 
 std::string Observation::conversions() const {
@@ -152,17 +159,20 @@ std::string Observation::explanations() const {
 }
 
 observe::Totals Observation::totals(machine::Machine& machine, const HostTimes& times) const {
-  const cpu::Processor& processor = machine.core(0);
-  const cpu::Counters& counters = processor.core().counters;
   observe::Totals totals;
   totals.virtual_time = machine.now();
-  totals.instructions = processor.retired();
-  totals.blocks_built = counters.blocks_built;
-  totals.block_lookups = counters.lookups;
-  totals.memory_operands = counters.memory_operands;
-  totals.tlb_fills = counters.tlb_fills;
-  totals.tlb_flushes = counters.tlb_flushes;
-  totals.code_invalidations = counters.code_invalidations;
+  for (unsigned i = 0; i < machine.core_count(); ++i) {
+    const cpu::Processor& processor = machine.core(i);
+    const cpu::Counters& counters = processor.core().counters;
+    totals.instructions += processor.retired();
+    totals.vcpu_instructions.push_back(processor.retired());
+    totals.blocks_built += counters.blocks_built;
+    totals.block_lookups += counters.lookups;
+    totals.memory_operands += counters.memory_operands;
+    totals.tlb_fills += counters.tlb_fills;
+    totals.tlb_flushes += counters.tlb_flushes;
+    totals.code_invalidations += counters.code_invalidations;
+  }
   totals.form_conversions = machine.dram().conversions();
   totals.seconds_total = times.total.count();
   totals.seconds_launch = times.launch.count();

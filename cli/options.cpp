@@ -61,6 +61,12 @@ std::optional<u32> parse_request_limit(const std::string& text) {
   return fits ? std::optional(static_cast<u32>(*limit)) : std::nullopt;
 }
 
+std::optional<u32> parse_vcpus(const std::string& text) {
+  const auto count = parse_number(text);
+  const bool fits = count && *count != 0 && *count <= maximum_vcpus;
+  return fits ? std::optional(static_cast<u32>(*count)) : std::nullopt;
+}
+
 void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--kernel", options.kernel,
                  "bzImage, ELF64 or Multiboot image; without it the built-in sample guest runs")
@@ -69,9 +75,12 @@ void add_run_options(CLI::App& run, RunOptions& options) {
   run.add_option("--append", options.append, "kernel command line")->type_name("STRING");
   add(run, "-m,--memory", options.memory, parse_size, "guest memory, default 512M",
       "SIZE such as 512M or 4G");
+  add(run, "--smp", options.vcpus, parse_vcpus, "vCPUs, default 1", "NUMBER from 1 to 64");
   add(run, "--accept", options.acceptance, parse_acceptance,
       "who validates memory: the launch all of it, or the kernel what it uses; default eager",
       "lazy|eager");
+  run.add_flag("--svsm", options.svsm,
+               "the guest runs at VMPL2 under the built-in SVSM, which is at VMPL0");
   add(run, "--policy", options.policy, parse_hex,
       "guest policy, default 30000 for snp, 5 for sev-es, 1 for sev", "HEX");
   add(run, "--seed", options.seed, parse_number, "of all keys and random numbers, default 0",
@@ -190,6 +199,9 @@ Result<Command, ParseStop> parse_command_line(std::span<const char* const> argum
     if (run_options.kernel.empty()) {
       return usage_error("--accept lazy needs --kernel", run);
     }
+  }
+  if (run_options.svsm && run_options.mode != image::Mode::snp) {
+    return usage_error("--svsm needs --mode snp", run);
   }
   if (run_options.kernel.empty() && !run_options.initrd.empty()) {
     return usage_error("--initrd needs --kernel", run);

@@ -20,9 +20,13 @@
 
 namespace softsnp::cli {
 
+// Of a run.
+inline constexpr u32 maximum_vcpus = 64;
+
 struct RunOptions : GuestOptions, PlatformOptions {
   std::optional<u64> policy;  // default: what the mode asks for
   u64 seed = 0;
+  u32 vcpus = 1;  // 1 to maximum_vcpus
   image::Mode mode = image::Mode::snp;
   std::optional<std::chrono::milliseconds> timeout;
   std::string trace;

@@ -14,6 +14,7 @@
 #include "image/image.hpp"
 #include "machine/machine.hpp"
 #include "vmm/cpuid_table.hpp"
+#include "vmm/guest_cpuid.hpp"
 #include "vmm/pipe_console.hpp"
 #include "vmm/terminal_console.hpp"
 #include "vmm/vmm.hpp"
@@ -32,9 +33,10 @@ Failure<RunOutcome> bad_input(std::string text) {
 image::Inputs plan_inputs(const RunOptions& options, const GuestFiles& files, const kvm::Kvm& kvm) {
   image::Inputs inputs = guest_inputs(options, files);
   inputs.mode = options.mode;
+  inputs.vcpu_count = options.vcpus;
   inputs.injection = options.injection;
   if (options.mode == image::Mode::snp) {
-    const auto supported = kvm.supported_cpuid(kvm::VmType::snp);
+    const auto supported = vmm::guest_cpuid(kvm, kvm::VmType::snp, options.vcpus);
     inputs.c_bit = vmm::c_bit(supported);
     inputs.cpuid = vmm::cpuid_page_entries(supported);
   }
@@ -136,8 +138,8 @@ Result<void, RunOutcome> Run::prepare() {
     return bad_input(platform.error());
   }
   machine_ = std::make_unique<machine::Machine>(
-      machine::Config{dram_bytes_for(options_.memory), options_.seed, platform->product, 1,
-                      observation_.machine_observers(), platform->identity});
+      machine::Config{dram_bytes_for(options_.memory), options_.seed, platform->product,
+                      options_.vcpus, observation_.machine_observers(), platform->identity});
   observation_.attach(*machine_);
   if (!options_.stats.empty()) {
     timed_port_.emplace(machine_->port(), times_.port);
@@ -180,8 +182,9 @@ void Run::report_launch(const vmm::LaunchedVm& launched) const {
         fmt::format("measurement {:02x}, nonce {:02x}, ", fmt::join(launched.measurement->hmac, ""),
                     fmt::join(launched.measurement->nonce, ""));
   }
-  say(fmt::format("{} guest, {} MiB, {}launched in {:.2f} s", guest_kind(options_.mode),
-                  options_.memory >> 20, identity, times_.launch.count()));
+  const std::string vcpus = options_.vcpus > 1 ? fmt::format("{} vCPUs, ", options_.vcpus) : "";
+  say(fmt::format("{} guest, {} MiB, {}{}launched in {:.2f} s", guest_kind(options_.mode),
+                  options_.memory >> 20, vcpus, identity, times_.launch.count()));
 }
 
 // Linux prints them, too: memory that the host has lost until the next reset.

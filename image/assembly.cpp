@@ -4,6 +4,8 @@
 #include <cstdlib>
 
 #include "arch/boot/setup_data.hpp"
+#include "arch/x86/registers.hpp"
+#include "guest/boot/sev_es_boot.hpp"
 #include "image/acpi.hpp"
 #include "image/efi_memory_map.hpp"
 #include "image/efi_tables.hpp"
@@ -54,6 +56,9 @@ Result<void, ImageError> check(const Inputs& inputs) {
   if (inputs.acceptance == Acceptance::lazy && inputs.mode != Mode::snp) {
     return fail("memory", "acceptance", "only an SEV-SNP guest accepts memory itself");
   }
+  if (inputs.svsm && inputs.mode != Mode::snp) {
+    return fail("svsm", "mode", "only an SEV-SNP guest has an SVSM");
+  }
   if (inputs.append.find('\0') != std::string::npos) {
     return fail("command line", "", "contains a zero byte");
   }
@@ -80,6 +85,8 @@ Assembly::Assembly(const Inputs& inputs, Format format)
   plan_.injection = inputs.injection;
   plan_.acceptance = inputs.acceptance;
   plan_.memory_size = inputs.memory_size;
+  plan_.vcpu_count = inputs.vcpu_count;
+  plan_.ap_state = ap_state(inputs.mode);
   plan_.ram = ram_ranges(inputs.memory_size);
   plan_.e820 = e820_map(inputs.memory_size, inputs.mode, inputs.acceptance);
 }
@@ -96,7 +103,47 @@ Result<Assembly, ImageError> Assembly::begin(const Inputs& inputs, Format format
   if (inputs.mode == Mode::snp) {
     assembly.place_cc_pages();
   }
+  if (inputs.svsm) {
+    if (const auto placed = assembly.place_svsm(); !placed) {
+      return pass_on(placed);
+    }
+  }
+  if (assembly.has_boot_code()) {
+    assembly.place(low::boot_code, guest::sev_es_boot_code());
+  }
   return assembly;
+}
+
+// The launch pages come last: the guest's start is known then.
+Result<void, ImageError> Assembly::place_svsm() {
+  auto placement = svsm_placement(*inputs_);
+  if (!placement) {
+    return pass_on(placement);
+  }
+  for (const Segment& segment : placement->elf.segments) {
+    if (!memory_.put(placement->place_of(segment.vaddr), segment.bytes)) {
+      return fail(inputs_->svsm->file.name, "program headers", "segments overlap");
+    }
+  }
+  place(placement->page_tables, svsm_page_tables(*placement, *inputs_));
+  place(low::calling_area, std::vector<u8>(page_size));
+  plan_.layout.svsm = placement->own;
+  reserve(plan_.e820, placement->own);
+  reserve(plan_.e820, {low::calling_area, page_size});
+  svsm_ = std::move(*placement);
+  return {};
+}
+
+bool Assembly::is_of_svsm(GuestPhysical gpa, u64 length) const {
+  const auto overlaps = [&](const RamRange& range) {
+    return gpa < range.end() && range.start < gpa + length;
+  };
+  return svsm_ && (overlaps(svsm_->own) || overlaps({low::calling_area, page_size}));
+}
+
+GuestPhysical Assembly::ram_ceiling() const {
+  const GuestPhysical end = low_ram_end(inputs_->memory_size);
+  return svsm_ ? std::min(end, svsm_->own.start) : end;
 }
 
 // The loader's own places are disjoint by construction (low_memory.hpp): a clash is our fault.
@@ -134,7 +181,7 @@ void Assembly::place_cc_pages() {
 }
 
 std::string Assembly::no_room(GuestPhysical gpa, u64 length) const {
-  const GuestPhysical ram_end = low_ram_end(inputs_->memory_size);
+  const GuestPhysical ram_end = ram_ceiling();
   GuestPhysical end = gpa;
   if (gpa >= low::one_mib && end.checked_add(length)) {
     return "memory too small: needs RAM from " + hex(gpa.value()) + " to " + hex(end.value()) +
@@ -149,7 +196,8 @@ Result<void, ImageError> Assembly::load_kernel(GuestPhysical gpa, std::span<cons
                                                u64 memory_length, std::string_view field) {
   const std::string& name = inputs_->kernel.name;
   memory_length = std::max<u64>(memory_length, bytes.size());
-  if (!is_free_ram(inputs_->memory_size, inputs_->acceptance, gpa, memory_length)) {
+  if (!is_free_ram(inputs_->memory_size, inputs_->acceptance, gpa, memory_length) ||
+      is_of_svsm(gpa, memory_length)) {
     return fail(name, field, no_room(gpa, memory_length));
   }
   if (!memory_.put(gpa, bytes)) {
@@ -181,8 +229,7 @@ Result<void, ImageError> Assembly::place_initrd(u64 highest) {
     return {};
   }
   const u64 floor = std::max(plan_.layout.kernel_end, low::one_mib).value();
-  const u64 ceiling = std::min(low_ram_end(inputs_->memory_size).value(),
-                               highest < ~u64{0} ? highest + 1 : highest);
+  const u64 ceiling = std::min(ram_ceiling().value(), highest < ~u64{0} ? highest + 1 : highest);
   const u64 length = align_up(initrd.bytes.size(), page_size);
   const u64 start = length <= ceiling ? align_down(ceiling - length, large_page_size) : 0;
   if (start < floor || start + initrd.bytes.size() > ceiling) {
@@ -198,8 +245,8 @@ Result<void, ImageError> Assembly::place_initrd(u64 highest) {
 
 void Assembly::leave_unaccepted() {
   const Layout& at = plan_.layout;
-  plan_.unaccepted = unaccepted_blocks(memory_.regions(Contents::left_out),
-                                       {at.kernel_start, at.kernel_end - at.kernel_start});
+  const std::vector<RamRange> needed{{at.kernel_start, at.kernel_end - at.kernel_start}};
+  plan_.unaccepted = unaccepted_blocks(memory_.regions(Contents::left_out), needed);
   place(low::setup_data + sizeof(boot::CcBlobNode), as_bytes(efi_setup_node()));
   place(low::efi_runtime_data, efi_runtime_data(plan_));
   place(low::efi_runtime_code, efi_runtime_code());
@@ -210,10 +257,22 @@ void Assembly::leave_unaccepted() {
   place(low::efi_tables, {reinterpret_cast<const u8*>(map.data()), map.size() * sizeof map[0]});
 }
 
+bool Assembly::has_boot_code() const {
+  return plan_.mode == Mode::sev_es && plan_.vcpu_count > 1;
+}
+
+// A guest that starts without paging can have no GHCB yet: it names its jump table itself.
 LaunchPlan Assembly::finish(const svm::Vmsa& entry_state) {
-  plan_.entry_state = entry_state;
+  const bool paging = (entry_state.cr0 & x86::cr0::pg) != 0;
+  plan_.entry_state = has_boot_code() && paging ? through_boot_code(entry_state) : entry_state;
+  if (svsm_) {
+    place(svsm_->launch_pages,
+          as_bytes(svsm_launch_pages(*svsm_, *inputs_, plan_.unaccepted, entry_state)));
+    plan_.entry_state = svsm_entry_state(*svsm_);
+  }
   if (plan_.mode == Mode::snp) {
     plan_.entry_state.sev_features = snp::launch_features(plan_.injection);
+    plan_.ap_state.sev_features = plan_.entry_state.sev_features;
   }
   plan_.regions = without(memory_.regions(Contents::filled_in), plan_.unaccepted);
   return std::move(plan_);

@@ -3,6 +3,7 @@
 
 #include "image/guest_memory.hpp"
 #include "image/image.hpp"
+#include "image/svsm.hpp"
 
 namespace softsnp::image {
 
@@ -40,10 +41,16 @@ class Assembly {
   std::string no_room(GuestPhysical gpa, u64 length) const;
   void place_firmware_tables();
   void place_cc_pages();
+  Result<void, ImageError> place_svsm();
+  bool is_of_svsm(GuestPhysical gpa, u64 length) const;
+  // RAM below 4 GiB that is not the SVSM's.
+  GuestPhysical ram_ceiling() const;
+  bool has_boot_code() const;
 
   const Inputs* inputs_;
   GuestMemory memory_;
   LaunchPlan plan_;
+  std::optional<SvsmPlacement> svsm_;
 };
 
 // Without a bzImage header: Linux' limit on a PC, and any RAM below 4 GiB.

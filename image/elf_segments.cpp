@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "arch/boot/elf.hpp"
+#include "image/assembly.hpp"
 #include "image/reader.hpp"
 
 namespace softsnp::image {

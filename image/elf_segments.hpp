@@ -3,9 +3,11 @@
 
 #include <vector>
 
-#include "image/assembly.hpp"
+#include "image/image.hpp"
 
 namespace softsnp::image {
+
+class Assembly;
 
 struct Segment {
   u64 vaddr = 0;

@@ -4,7 +4,9 @@
 #include "arch/snp/features.hpp"
 #include "arch/x86/registers.hpp"
 #include "base/bytes.hpp"
+#include "guest/boot/sev_es_boot.hpp"
 #include "image/low_memory.hpp"
+#include "image/page_tables.hpp"
 
 namespace softsnp::image {
 namespace {
@@ -16,6 +18,7 @@ constexpr u64 descriptors[] = {0, 0x00CF9B000000FFFF, 0x00AF9B000000FFFF, 0x00CF
 constexpr u16 table_limit = sizeof descriptors - 1;
 
 constexpr u16 code_type = 0xB, data_type = 0x3;  // accessed, readable / writable
+constexpr u16 real_mode_limit = 0xFFFF;
 constexpr u16 ldt_type = 0x2, busy_tss_type = 0xB;
 constexpr u64 pat_reset = 0x0007040600070406;
 constexpr u64 dr6_reset = 0xFFFF0FF0, dr7_reset = 0x400;
@@ -71,6 +74,39 @@ svm::Vmsa protected_mode_state(Mode mode, GuestPhysical entry, GuestPhysical boo
   state.cr0 = x86::cr0::pe | x86::cr0::et;
   state.rax = boot::multiboot::entry_magic;
   state.rbx = boot_info.value();
+  return state;
+}
+
+svm::Vmsa ap_state(Mode mode) {
+  svm::Vmsa state = common_state(mode, GuestPhysical(0xFFF0));
+  const svm::SegmentRegister data{0, data_type | attribute::code_or_data | attribute::present,
+                                  real_mode_limit, 0};
+  state.es = state.ss = state.ds = state.fs = state.gs = data;
+  state.cs = data;
+  state.cs.attributes = code_type | attribute::code_or_data | attribute::present;
+  state.cs.selector = 0xF000;
+  state.cs.base = 0xFFFF0000;
+  state.gdtr = state.idtr = {0, 0, real_mode_limit, 0};
+  state.cr0 = x86::cr0::et;
+  if (mode == Mode::sev_es) {
+    state.cs.selector = static_cast<u16>(low::boot_code.value() >> 4);
+    state.cs.base = low::boot_code.value();
+    state.rip = guest::sev_es_ap_entry();
+  }
+  return state;
+}
+
+static_assert(guest::ap_jump_table == low::ap_jump_table);
+
+svm::Vmsa through_boot_code(const svm::Vmsa& entry) {
+  svm::Vmsa state = entry;
+  state.rip = low::boot_code.value();
+  state.rdi = entry.rip;
+  state.rbx = low::boot_ghcb.value();
+  state.rbp = low::ap_jump_table.value();
+  state.r8 = window_entry.value();
+  state.r9 = window_address;
+  state.r10 = window_on_first_ram;
   return state;
 }
 

@@ -11,6 +11,13 @@ svm::Vmsa long_mode_state(Mode mode, GuestPhysical entry, GuestPhysical boot_inf
 // Protected mode, paging off, flat segments; EAX and EBX as Multiboot asks.
 svm::Vmsa protected_mode_state(Mode mode, GuestPhysical entry, GuestPhysical boot_info);
 
+// The state of the other vCPUs: after INIT (APM2 14.1.3), but in SEV-ES guests at the boot code
+// that leads them through the AP jump table, where the first start-up request finds them.
+svm::Vmsa ap_state(Mode mode);
+
+// The state that runs the boot code first and then goes on as entry says (guest/boot).
+svm::Vmsa through_boot_code(const svm::Vmsa& entry);
+
 // The descriptor table both states' selectors refer to, for guests that reload a segment before
 // they bring their own: 8 code32, 10h code64, 18h data (Linux' numbers for the last two).
 std::vector<u8> descriptor_table();

@@ -1,6 +1,7 @@
 // Files to launch plan: the one entrance. Pure; every input is hostile.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +20,12 @@ struct File {
   std::span<const u8> bytes;
 };
 
+// A Secure VM Service Module between firmware and kernel: it runs at VMPL0 and starts the kernel.
+struct Svsm {
+  File file;
+  unsigned guest_vmpl = 2;
+};
+
 struct Inputs {
   File kernel;
   File initrd;  // empty name: none
@@ -31,6 +38,7 @@ struct Inputs {
   unsigned vcpu_count = 1;  // announced in the MADT, APIC ids from 0
   // lazy: mode snp and a bzImage that knows how.
   Acceptance acceptance = Acceptance::eager;
+  std::optional<Svsm> svsm = {};  // mode snp
   snp::InjectionMode injection = snp::InjectionMode::normal;  // mode snp
 };
 

@@ -59,6 +59,7 @@ struct Layout {
   GuestPhysical initrd;
   u64 initrd_size = 0;
   GuestPhysical rsdp;
+  RamRange svsm;
 };
 
 struct LaunchPlan {
@@ -72,7 +73,9 @@ struct LaunchPlan {
   // Ascending; together with unaccepted exactly ram, each page once.
   std::vector<LaunchRegion> regions;
   std::vector<RamRange> unaccepted;  // ascending, in 2 MiB blocks: the guest's to validate
-  svm::Vmsa entry_state{};           // of vCPU 0; others wait for a start-up request
+  unsigned vcpu_count = 1;           // APIC ids from 0
+  svm::Vmsa entry_state{};           // of vCPU 0
+  svm::Vmsa ap_state{};              // of the others, which wait for a start-up request
   Layout layout;
 };
 

@@ -16,6 +16,13 @@ inline constexpr GuestPhysical cc_blob{0xB000};
 inline constexpr GuestPhysical secrets{0xC000};
 inline constexpr GuestPhysical cpuid{0xD000};
 inline constexpr GuestPhysical end{0xE000};
+// SEV-ES guests with several vCPUs have these in the place of the CC pages (guest/boot).
+inline constexpr GuestPhysical boot_code{0xB000};
+inline constexpr GuestPhysical ap_jump_table{0xC000};
+inline constexpr GuestPhysical boot_ghcb{0xD000};
+// Under an SVSM: the first vCPU's Calling Area. In one 2 MiB block with the pages before it, which
+// an early kernel maps as a whole (SVSM sheet 9.1).
+inline constexpr GuestPhysical calling_area{0xE000};
 
 // With unaccepted memory: what a kernel booted by EFI expects of its firmware. The runtime
 // services' data and code, a page each; from efi_tables on what may be freed once it has been read.

@@ -36,8 +36,9 @@ std::vector<RamRange> ram_ranges(u64 size) {
 std::vector<boot::E820Entry> e820_map(u64 size, Mode mode, Acceptance acceptance) {
   using boot::E820Type;
   std::vector<boot::E820Entry> map;
-  if (mode == Mode::snp) {
-    // The CC pages are mapped late by an encrypted ioremap, which refuses System RAM.
+  if (mode == Mode::snp || mode == Mode::sev_es) {
+    // The CC pages and the AP jump table are mapped late by an encrypted ioremap, which refuses
+    // System RAM.
     map.push_back(entry(GuestPhysical(0), low::cc_blob, E820Type::ram));
     map.push_back(entry(low::cc_blob, low::end, E820Type::reserved));
     map.push_back(entry(low::end, free_low_end(acceptance), E820Type::ram));

@@ -14,6 +14,10 @@ constexpr u64 entry_size = 8;
 constexpr u64 table_flags = x86::pte::present | x86::pte::write;
 constexpr u64 leaf_flags = table_flags | x86::pte::large | x86::pte::accessed | x86::pte::dirty;
 
+static_assert(window_address % (entries_per_table * large_page_size) == 0 &&
+              window_entry ==
+                  low::page_tables +
+                      (2 + window_address / (entries_per_table * large_page_size)) * page_size);
 static_assert(low::page_tables + (2 + directory_count) * page_size <= low::cc_blob);
 
 }  // namespace

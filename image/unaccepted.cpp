@@ -14,16 +14,17 @@ bool is_blocks(const LaunchRegion& region) {
   return region.gpa.is_large_page_aligned() && is_aligned(region.length, large_page_size);
 }
 
-// What is left of [start, end) without [hole.start, hole.end()).
-std::vector<RamRange> cut_out(GuestPhysical start, GuestPhysical end, RamRange hole) {
+std::vector<RamRange> cut_out(const std::vector<RamRange>& ranges, RamRange hole) {
   std::vector<RamRange> rest;
-  const GuestPhysical before = std::min(end, hole.start);
-  const GuestPhysical behind = std::max(start, hole.end());
-  if (start < before) {
-    rest.push_back({start, before - start});
-  }
-  if (behind < end) {
-    rest.push_back({behind, end - behind});
+  for (const RamRange& range : ranges) {
+    const GuestPhysical before = std::min(range.end(), hole.start);
+    const GuestPhysical behind = std::max(range.start, hole.end());
+    if (range.start < before) {
+      rest.push_back({range.start, before - range.start});
+    }
+    if (behind < range.end()) {
+      rest.push_back({behind, range.end() - behind});
+    }
   }
   return rest;
 }
@@ -44,14 +45,16 @@ bool accepts_memory(std::span<const u8> kernel) {
   return holds(guid.first(8)) && holds(guid.last(8));
 }
 
-std::vector<RamRange> unaccepted_blocks(const std::vector<LaunchRegion>& regions, RamRange needed) {
-  const RamRange hole = whole_blocks_around(needed);
+std::vector<RamRange> unaccepted_blocks(const std::vector<LaunchRegion>& regions,
+                                        const std::vector<RamRange>& needed) {
   std::vector<RamRange> result;
   for (const LaunchRegion& region : regions) {
     if (region.type == PageType::zero && is_blocks(region)) {
-      const auto rest = cut_out(region.gpa, region.gpa + region.length, hole);
-      result.insert(result.end(), rest.begin(), rest.end());
+      result.push_back({region.gpa, region.length});
     }
+  }
+  for (const RamRange& range : needed) {
+    result = cut_out(result, whole_blocks_around(range));
   }
   return result;
 }

@@ -11,8 +11,10 @@ namespace softsnp::image {
 // The kernel's boot code looks for the table, whose GUID is in its instructions then.
 bool accepts_memory(std::span<const u8> kernel);
 
-// Of a plan's regions, the 2 MiB blocks without content, apart from those that touch needed.
-std::vector<RamRange> unaccepted_blocks(const std::vector<LaunchRegion>& regions, RamRange needed);
+// Of a plan's regions, the 2 MiB blocks without content, apart from those that touch what is needed
+// before anybody can accept it.
+std::vector<RamRange> unaccepted_blocks(const std::vector<LaunchRegion>& regions,
+                                        const std::vector<RamRange>& needed);
 
 // The regions without those blocks.
 std::vector<LaunchRegion> without(std::vector<LaunchRegion> regions,

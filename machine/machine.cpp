@@ -32,6 +32,12 @@ memory::Rmp& Machine::rmp() {
 cpu::Processor& Machine::core(unsigned index) {
   return *impl_->package.processors.at(index);
 }
+unsigned Machine::core_count() const {
+  return impl_->package.core_count();
+}
+unsigned Machine::last_core() const {
+  return impl_->port.last_core();
+}
 u64 Machine::now() const {
   return impl_->package.clock.now;
 }

@@ -48,7 +48,10 @@ class Machine {
   // For observers and tests: they look, never steer.
   memory::Dram& dram();
   memory::Rmp& rmp();
+  unsigned core_count() const;
   cpu::Processor& core(unsigned index);
+  // The core that runs a guest, or was the last to.
+  unsigned last_core() const;
   u64 now() const;
 
  private:

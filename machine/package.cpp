@@ -25,13 +25,14 @@ cpu::CpuidRegisters PackageCore::cpuid(u32 leaf, u32 subleaf) const {
 Package::Package(const Config& config)
     : dram(config.dram_bytes),
       rmp(dram, config.observers.memory),
+      code(dram),
       cpuid_table(config.product, config.cores),
       entropy(config.seed) {
   dram.keys().set_tweak_seed(config.seed);
   shared.top_mem2 = config.dram_bytes;
   for (unsigned id = 0; id < config.cores; ++id) {
     platforms.push_back(std::make_unique<PackageCore>(*this, id));
-    processors.push_back(std::make_unique<cpu::Processor>(dram, rmp, *platforms.back(), clock,
+    processors.push_back(std::make_unique<cpu::Processor>(dram, rmp, code, *platforms.back(), clock,
                                                           config.observers.cpu));
   }
 }

@@ -51,6 +51,7 @@ struct Package final : public psp::PlatformView {
   memory::Dram dram;
   memory::Rmp rmp;
   cpu::Clock clock;
+  cpu::CodeStore code;
   cpu::SharedMsrs shared;
   cpu::CpuidTable cpuid_table;
   Entropy entropy;

@@ -122,6 +122,7 @@ Result<void, HostException> Port::vmrun(unsigned core, SystemPhysical vmcb, u64 
   if (core >= core_count()) {
     return Failure{HostException::gp};
   }
+  last_core_ = core;
   if (auto ran = package_.processors[core]->vmrun(vmcb, max_instructions); !ran) {
     return Failure{host_exception(ran.error())};
   }

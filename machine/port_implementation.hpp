@@ -38,6 +38,8 @@ class Port final : public HostPort {
   void write_registers(unsigned core, const CoreRegisters& from) override;
   void read_registers(unsigned core, CoreRegisters& to) override;
   u16 psp_command(u32 command, SystemPhysical buffer) override;
+  // Of the last VMRUN.
+  unsigned last_core() const { return last_core_; }
 
   bool dma_read(u16 device, SystemPhysical at, std::span<u8> to) override {
     return iommu_.read(iommu::DeviceId{device}, at, to).ok();
@@ -56,6 +58,7 @@ class Port final : public HostPort {
   Package& package_;
   psp::Psp& psp_;
   iommu::Iommu iommu_;
+  unsigned last_core_ = 0;
 };
 
 }  // namespace softsnp::machine

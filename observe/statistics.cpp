@@ -64,6 +64,7 @@ std::string Statistics::json(const Totals& t) const {
   Json out;
   out["virtual_time"] = t.virtual_time;
   out["instructions"] = t.instructions;
+  out["vcpu_instructions"] = t.vcpu_instructions;
   out["blocks"] = {{"built", t.blocks_built},
                    {"lookups", t.block_lookups},
                    {"hits", t.block_lookups - t.blocks_built},

@@ -15,6 +15,7 @@ namespace softsnp::observe {
 struct Totals {
   u64 virtual_time = 0;
   u64 instructions = 0;
+  std::vector<u64> vcpu_instructions;
   u64 blocks_built = 0;
   u64 block_lookups = 0;    // jump-cache and link misses; all but blocks_built hit the block cache
   u64 memory_operands = 0;  // each asks the TLB once; all but tlb_fills hit it

@@ -22,7 +22,22 @@ bool well_formed(const kvm::IoExit& exit) {
   return size_known && bytes <= most_io_bytes && (exit.in || exit.data.size() == bytes);
 }
 
+// The others are the whole guest's: it was asked for, or no vCPU can go on.
+bool is_of_one_vcpu(Kind kind) {
+  return kind == Kind::terminated || kind == Kind::triple_fault || kind == Kind::entry_refused ||
+         kind == Kind::internal_fault;
+}
+
 }  // namespace
+
+ExitHandler::Answer ExitHandler::answer(const kvm::VmExit& exit, VcpuNames names) {
+  vcpu_ = exit.vcpu;
+  Answer end = std::visit(*this, exit.exit);
+  if (end && names == VcpuNames::shown && is_of_one_vcpu(end->kind)) {
+    end->text = fmt::format("vCPU {}: {}", exit.vcpu->index(), end->text);
+  }
+  return end;
+}
 
 ExitHandler::Answer ExitHandler::requested_end() const {
   const auto& request = board_.end_request();
@@ -50,7 +65,7 @@ ExitHandler::Answer ExitHandler::port_in(const kvm::IoExit& exit) {
     const u32 value = board_.read_port(exit.port, exit.size);
     std::memcpy(&bytes[at], &value, exit.size);
   }
-  vcpu_.complete_io(bytes);
+  vcpu_->complete_io(bytes);
   return std::nullopt;
 }
 
@@ -83,13 +98,13 @@ ExitHandler::Answer ExitHandler::operator()(const kvm::MmioExit& exit) {
     vm_.set_ioapic_level_vectors(board_.ioapic().level_vectors());
   } else {
     board_.read_memory(exit.address, bytes);
-    vcpu_.complete_mmio(bytes);
+    vcpu_->complete_mmio(bytes);
   }
   return std::nullopt;
 }
 
 ExitHandler::Answer ExitHandler::operator()(const kvm::HypercallExit& exit) {
-  vcpu_.complete_hypercall(conversion_.map_gpa_range(exit));
+  vcpu_->complete_hypercall(conversion_.map_gpa_range(exit));
   return std::nullopt;
 }
 
@@ -97,11 +112,11 @@ ExitHandler::Answer ExitHandler::operator()(const kvm::HypercallExit& exit) {
 ExitHandler::Answer ExitHandler::operator()(const kvm::CertificatesExit& exit) {
   const u64 needed = align_up(certificates_.size(), page_size) >> page_shift;
   if (exit.npages < needed) {
-    vcpu_.complete_certificates(ENOSPC, needed);
+    vcpu_->complete_certificates(ENOSPC, needed);
     return std::nullopt;
   }
   const bool written = vm_.write_shared(exit.gpa, certificates_).ok();
-  vcpu_.complete_certificates(written ? 0 : EIO, needed);
+  vcpu_->complete_certificates(written ? 0 : EIO, needed);
   return std::nullopt;
 }
 
@@ -126,7 +141,7 @@ ExitHandler::Answer ExitHandler::operator()(const kvm::ShutdownExit&) {
   return outcome(Kind::triple_fault,
                  "the guest shut down by a triple fault: an exception could not be delivered, nor "
                  "the double fault after it\n  " +
-                     register_text(vcpu_.state()));
+                     register_text(vcpu_->state()));
 }
 
 ExitHandler::Answer ExitHandler::operator()(const kvm::FailEntryExit& exit) {

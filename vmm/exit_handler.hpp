@@ -14,17 +14,17 @@ namespace softsnp::vmm {
 
 class ExitHandler {
  public:
-  // Nothing: the vCPU may run on.
+  // Nothing: the VM may run on.
   using Answer = std::optional<RunOutcome>;
 
   // certificates outlives the handler.
-  ExitHandler(kvm::Vm& vm, kvm::Vcpu& vcpu, Board& board, std::vector<image::RamRange> ram,
+  ExitHandler(kvm::Vm& vm, Board& board, std::vector<image::RamRange> ram,
               std::span<const u8> certificates)
-      : vm_(vm),
-        vcpu_(vcpu),
-        board_(board),
-        conversion_(vm, std::move(ram)),
-        certificates_(certificates) {}
+      : vm_(vm), board_(board), conversion_(vm, std::move(ram)), certificates_(certificates) {}
+
+  // shown: an end that one vCPU brought about tells which.
+  enum class VcpuNames : u8 { hidden, shown };
+  Answer answer(const kvm::VmExit& exit, VcpuNames names);
 
   Answer operator()(const kvm::IoExit& exit);
   Answer operator()(const kvm::MmioExit& exit);
@@ -45,7 +45,7 @@ class ExitHandler {
   Answer requested_end() const;
 
   kvm::Vm& vm_;
-  kvm::Vcpu& vcpu_;
+  kvm::Vcpu* vcpu_ = nullptr;  // whose exit is answered
   Board& board_;
   MemoryConversion conversion_;
   std::span<const u8> certificates_;

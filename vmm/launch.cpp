@@ -7,6 +7,7 @@
 
 #include "arch/snp/features.hpp"
 #include "vmm/cpuid_table.hpp"
+#include "vmm/guest_cpuid.hpp"
 #include "vmm/guest_ram.hpp"
 
 namespace softsnp::vmm {
@@ -250,16 +251,20 @@ Done fill(LaunchedVm& launched, kvm::Kvm& kvm, const image::LaunchPlan& plan,
   return launch_protected(launched, plan, config);
 }
 
-Done make_vcpu(LaunchedVm& launched, const kvm::Kvm& kvm, kvm::VmType type,
-               const image::LaunchPlan& plan) {
-  const auto vcpu = launched.vm->create_vcpu(0);
-  if (!vcpu) {
-    return refused(OutcomeKind::internal_fault, "vCPU", vcpu.error());
-  }
-  launched.vcpu = *vcpu;
-  launched.vcpu->set_cpuid(kvm.supported_cpuid(type));
-  if (const auto done = launched.vcpu->set_state(plan.entry_state); !done) {
-    return refused(OutcomeKind::internal_fault, "initial vCPU state", done.error());
+Done make_vcpus(LaunchedVm& launched, const kvm::Kvm& kvm, kvm::VmType type,
+                const image::LaunchPlan& plan) {
+  const std::vector<kvm::CpuidEntry> cpuid = guest_cpuid(kvm, type, plan.vcpu_count);
+  for (u32 i = 0; i < plan.vcpu_count; ++i) {
+    const auto vcpu = launched.vm->create_vcpu(i);
+    if (!vcpu) {
+      return refused(OutcomeKind::internal_fault, fmt::format("vCPU {}", i), vcpu.error());
+    }
+    launched.vcpus.push_back(*vcpu);
+    (*vcpu)->set_cpuid(cpuid);
+    if (const auto done = (*vcpu)->set_state(i == 0 ? plan.entry_state : plan.ap_state); !done) {
+      return refused(OutcomeKind::internal_fault, fmt::format("initial state of vCPU {}", i),
+                     done.error());
+    }
   }
   return {};
 }
@@ -278,7 +283,7 @@ Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
   if (!created) {
     return refused(OutcomeKind::internal_fault, "VM", created.error());
   }
-  LaunchedVm launched{std::move(*created), nullptr, {}, {}};
+  LaunchedVm launched{std::move(*created), {}, {}, {}};
   if (type == kvm::VmType::snp && !config.certificates.empty()) {
     if (const auto done = launched.vm->enable_certificate_exits(); !done) {
       return refused(OutcomeKind::internal_fault, "certificates", done.error());
@@ -287,7 +292,7 @@ Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
   if (const Done done = give_memory(launched, kvm, plan); !done) {
     return Failure{done.error()};
   }
-  if (const Done done = make_vcpu(launched, kvm, type, plan); !done) {
+  if (const Done done = make_vcpus(launched, kvm, type, plan); !done) {
     return Failure{done.error()};
   }
   if (const Done filled = fill(launched, kvm, plan, config); !filled) {

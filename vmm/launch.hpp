@@ -1,4 +1,4 @@
-// Executes a launch plan: memory slots, pages, first vCPU.
+// Executes a launch plan: memory slots, pages, vCPUs.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@ namespace softsnp::vmm {
 
 struct LaunchedVm {
   std::unique_ptr<kvm::Vm> vm;
-  kvm::Vcpu* vcpu = nullptr;  // owned by vm
+  std::vector<kvm::Vcpu*> vcpus;  // owned by vm; the first is the bootstrap processor
   // What the firmware changed in the CPUID page, one line a register.
   std::vector<std::string> corrected_cpuid;
   std::optional<kvm::SevMeasurement> measurement{};  // of an SEV or SEV-ES guest
@@ -24,7 +24,7 @@ struct LaunchedVm {
   std::unique_ptr<EncryptedRam> encrypted_ram{};  // of an SEV or SEV-ES guest
 };
 
-// QEMU's order: VM, memory, vCPU, LAUNCH_START, pages in the plan's order, LAUNCH_FINISH. A policy
+// QEMU's order: VM, memory, vCPUs, LAUNCH_START, pages in the plan's order, LAUNCH_FINISH. A policy
 // that is refused is the user's mistake, any other refusal ours.
 Result<LaunchedVm, RunOutcome> launch(kvm::Kvm& kvm, const Config& config,
                                       const image::LaunchPlan& plan, kvm::Observer* observer);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "vmm/explain.hpp"
 
 namespace softsnp::vmm {
@@ -12,16 +14,24 @@ namespace {
 constexpr u32 most_exits_at_once = 1'000'000;
 constexpr std::chrono::milliseconds idle_wait{50};
 
+using VcpuNames = ExitHandler::VcpuNames;
+
+// Nothing of its own can wake it: a halted one without a timer, one that waits to be started.
+bool sleeps(const kvm::Vcpu* vcpu) {
+  const kvm::MpState state = vcpu->mp_state();
+  return state == kvm::MpState::halted ? vcpu->halted() : state != kvm::MpState::runnable;
+}
+
 }  // namespace
 
 Vmm::Vmm(LaunchedVm launched, std::vector<image::RamRange> ram, const Config& config)
     : config_(config),
       launched_(std::move(launched)),
-      vcpu_(*launched_.vcpu),
+      boot_vcpu_(*launched_.vcpus.front()),
       clock_(*launched_.vm),
       messages_(*launched_.vm),
       board_({config.debug_exit_port, config.rtc_epoch_seconds}, clock_, messages_, output_),
-      handler_(*launched_.vm, vcpu_, board_, std::move(ram), config_.certificates),
+      handler_(*launched_.vm, board_, std::move(ram), config_.certificates),
       watchdog_(config.timeout) {}
 
 RunOutcome Vmm::run(Console& console, StopSource& stop) {
@@ -56,13 +66,13 @@ void Vmm::perform_due_events() {
 // The 8259's INTR at LINT0: a vector is acknowledged only when the vCPU takes it at once, because
 // the 8259 then counts it as in service.
 void Vmm::offer_extint() {
-  if (board_.pic().interrupt_pending() && vcpu_.ready_for_extint()) {
-    vcpu_.queue_extint(board_.pic().acknowledge());
+  if (board_.pic().interrupt_pending() && boot_vcpu_.ready_for_extint()) {
+    boot_vcpu_.queue_extint(board_.pic().acknowledge());
   }
   const bool wanted = board_.pic().interrupt_pending();
   if (wanted != extint_wanted_) {
     extint_wanted_ = wanted;
-    vcpu_.request_extint_window(wanted);
+    boot_vcpu_.request_extint_window(wanted);
   }
 }
 
@@ -77,7 +87,7 @@ Vmm::End Vmm::stuck_without_time() {
   }
   return outcome(
       OutcomeKind::internal_fault,
-      fmt::format("{} exits of the vCPU without virtual time passing", most_exits_at_once));
+      fmt::format("{} exits of the guest without virtual time passing", most_exits_at_once));
 }
 
 Vmm::End Vmm::run_slice() {
@@ -85,14 +95,15 @@ Vmm::End Vmm::run_slice() {
   while (launched_.vm->now() < end) {
     perform_due_events();
     offer_extint();
-    const kvm::KvmExit exit = vcpu_.run(end);
-    if (End ended = std::visit(handler_, exit)) {
+    const kvm::VmExit exit = launched_.vm->run(end);
+    if (End ended = handler_.answer(
+            exit, launched_.vcpus.size() > 1 ? VcpuNames::shown : VcpuNames::hidden)) {
       return ended;
     }
     if (End stuck = stuck_without_time()) {
       return stuck;
     }
-    if (std::holds_alternative<kvm::InterruptedExit>(exit) && nothing_can_wake()) {
+    if (std::holds_alternative<kvm::InterruptedExit>(exit.exit) && nothing_can_wake()) {
       break;
     }
   }
@@ -100,18 +111,35 @@ Vmm::End Vmm::run_slice() {
 }
 
 bool Vmm::nothing_can_wake() const {
-  return vcpu_.halted() && board_.next_event() == 0;
+  return board_.next_event() == 0 &&
+         std::all_of(launched_.vcpus.begin(), launched_.vcpus.end(), sleeps);
+}
+
+// One vCPU: its registers. Several: a paragraph for each that runs, the others counted.
+std::string Vmm::describe_vcpus() const {
+  if (launched_.vcpus.size() == 1) {
+    return (sleeps(&boot_vcpu_) ? "the guest is halted\n  " : "the guest is running\n  ") +
+           register_text(boot_vcpu_.state());
+  }
+  std::string running;
+  usize waiting = 0;
+  for (const kvm::Vcpu* vcpu : launched_.vcpus) {
+    if (vcpu->mp_state() == kvm::MpState::runnable) {
+      running += fmt::format("\n  vCPU {}: {}", vcpu->index(), register_text(vcpu->state()));
+    } else {
+      ++waiting;
+    }
+  }
+  return fmt::format("{} of {} vCPUs wait{}", waiting, launched_.vcpus.size(), running);
 }
 
 RunOutcome Vmm::time_out() const {
   const double seconds = std::chrono::duration<double>(*config_.timeout).count();
   const double virtual_seconds =
       static_cast<double>(clock_.now()) / static_cast<double>(clock_.frequency_hz());
-  return outcome(
-      OutcomeKind::timed_out,
-      fmt::format("time-out after {:g} s ({:.3f} s of the guest's time); {}\n  {}", seconds,
-                  virtual_seconds, vcpu_.halted() ? "the guest is halted" : "the guest is running",
-                  register_text(vcpu_.state())));
+  return outcome(OutcomeKind::timed_out,
+                 fmt::format("time-out after {:g} s ({:.3f} s of the guest's time); {}", seconds,
+                             virtual_seconds, describe_vcpus()));
 }
 
 Vmm::End Vmm::take_input(Console& console) {

@@ -50,10 +50,11 @@ class Vmm {
   void perform_due_events();
   void offer_extint();
   bool nothing_can_wake() const;
+  std::string describe_vcpus() const;
 
   Config config_;
   LaunchedVm launched_;
-  kvm::Vcpu& vcpu_;
+  kvm::Vcpu& boot_vcpu_;  // has the 8259's line at its LINT0
   VmClock clock_;
   VmMessages messages_;
   SerialOutput output_;

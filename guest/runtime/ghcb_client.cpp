@@ -124,7 +124,9 @@ GhcbUse::GhcbUse(GhcbClient& client) : client_(client), off_(client.processor_) 
   if (ok_ && client.depth_ == 1) {
     *client.backup_ = client.page_;
   }
-  client.depth_ += ok_ ? 1 : 0;
+  if (ok_) {
+    ++client.depth_;
+  }
 }
 
 GhcbUse::~GhcbUse() {

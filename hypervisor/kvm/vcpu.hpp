@@ -22,8 +22,9 @@
 
 namespace softsnp::kvm {
 
-// KVM's defaults: KVM_SVM_DEFAULT_PLE_WINDOW and its maximum, KVM_DEFAULT_PLE_GAP.
-inline constexpr u16 pause_filter_count = 3000, pause_filter_count_max = 0xFFFF,
+// KVM's defaults: KVM_DEFAULT_PLE_GAP and the maximum. The count, a module parameter of kvm_amd, is
+// not its 3000: all vCPUs share one host thread, so the one that is waited for does not run.
+inline constexpr u16 pause_filter_count = 32, pause_filter_count_max = 0xFFFF,
                      pause_filter_threshold = 128;
 
 // Why a vCPU gave its core back without an exit to the VMM.

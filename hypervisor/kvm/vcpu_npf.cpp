@@ -9,8 +9,9 @@
 namespace softsnp::kvm {
 namespace {
 
-// The same fault so often, with nothing in between: it will not go away.
-constexpr u32 max_repeats = 1000;
+// The same fault so often, with nothing in between: it will not go away by itself. Another vCPU may
+// resolve it, and gets as many turns for it.
+constexpr u32 max_repeats = 1000, max_turns = 1000;
 
 std::string explain(u64 exitinfo1) {
   std::string text;
@@ -35,7 +36,11 @@ VcpuImpl::Exit VcpuImpl::fault_loop(GuestPhysical gpa, u64 exitinfo1) {
   if (last_fault_.gpa != gpa || last_fault_.exitinfo1 != exitinfo1) {
     last_fault_ = {gpa, exitinfo1, 0};
   }
-  if (++last_fault_.repeats < max_repeats) {
+  if (++last_fault_.repeats % max_repeats != 0) {
+    return std::nullopt;
+  }
+  if (last_fault_.repeats / max_repeats < max_turns && vm_.vcpus.others_can_run(index_)) {
+    turn_end_ = TurnEnd::spins;
     return std::nullopt;
   }
   last_fault_ = {};

@@ -29,6 +29,15 @@ VcpuImpl* VcpuSet::find(u32 apic_id) const {
   return nullptr;
 }
 
+bool VcpuSet::others_can_run(usize but) const {
+  for (const auto& vcpu : vcpus_) {
+    if (vcpu->index() != but && vcpu->poll()) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool VcpuSet::is_for(const ApicMessage& message, const VcpuImpl* from, const VcpuImpl& to) const {
   const Lapic& apic = to.apic_for(from);
   if (!apic.is_enabled()) {
@@ -48,10 +57,14 @@ bool VcpuSet::is_for(const ApicMessage& message, const VcpuImpl* from, const Vcp
 }
 
 // Lowest priority is arbitrated as KVM does it by default, by the vector and not by priorities: the
-// (vector mod n)-th of those that are addressed and enabled (kvm_vector_to_index).
-bool VcpuSet::send(const ApicMessage& message, const VcpuImpl* from) {
+// (vector mod n)-th of those that are addressed and enabled (kvm_vector_to_index). To everybody it
+// is fixed (kvm_irq_delivery_to_apic).
+bool VcpuSet::send(ApicMessage message, const VcpuImpl* from) {
   if (message.is_deassert()) {
     return false;
+  }
+  if (message.is_lowest_priority() && !message.is_logical && message.destination == 0xFF) {
+    message.mode = DeliveryMode::fixed;
   }
   std::vector<VcpuImpl*> takers;
   for (const auto& vcpu : vcpus_) {

@@ -24,8 +24,11 @@ class VcpuSet {
   // Null: nobody has that APIC id. KVM: kvm_get_vcpu_by_id().
   VcpuImpl* find(u32 apic_id) const;
 
+  // One of them but that has something to do now.
+  bool others_can_run(usize but) const;
+
   // from: null for a device. True if a vCPU other than the sender took it.
-  bool send(const ApicMessage& message, const VcpuImpl* from);
+  bool send(ApicMessage message, const VcpuImpl* from);
 
   auto begin() const { return vcpus_.begin(); }
   auto end() const { return vcpus_.end(); }

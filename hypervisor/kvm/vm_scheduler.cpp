@@ -16,21 +16,12 @@ constexpr u64 instructions_after_ipi = 2'000;
 
 }  // namespace
 
-bool VmScheduler::others_can_run() const {
-  for (const auto& vcpu : vm_.vcpus) {
-    if (vcpu->index() != turn_ && vcpu->poll()) {
-      return true;
-    }
-  }
-  return false;
-}
-
 // While the others wait, the turn lasts until a timer wakes one of them.
 u64 VmScheduler::turn_limit(u64 deadline_tsc) const {
   if (vm_.vcpus.size() == 1) {
     return deadline_tsc;
   }
-  if (others_can_run()) {
+  if (vm_.vcpus.others_can_run(turn_)) {
     return turn_end_;
   }
   u64 limit = deadline_tsc;

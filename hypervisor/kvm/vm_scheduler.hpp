@@ -17,7 +17,6 @@ class VmScheduler {
   VmExit run(u64 deadline_tsc);
 
  private:
-  bool others_can_run() const;
   u64 turn_limit(u64 deadline_tsc) const;
   bool give_turn();
   void end_turn() { in_turn_ = false; }

@@ -178,6 +178,7 @@ Block* BlockBuilder::block_at(Core& core) {
   Block* block = cache.allocate(draft_.count);
   copy(core, draft_, *block);
   cache.insert(block);
+  mmu_.catch_up(core);  // direct writes to this frame end before the block runs
   ++core.counters.blocks_built;
   return block;
 }

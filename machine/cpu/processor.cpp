@@ -4,16 +4,16 @@
 
 namespace softsnp::cpu {
 
-Processor::Processor(memory::Dram& dram, memory::Rmp& rmp, Platform& platform, Clock& clock,
-                     Observer* observer)
+Processor::Processor(memory::Dram& dram, memory::Rmp& rmp, CodeStore& code, Platform& platform,
+                     Clock& clock, Observer* observer)
     : clock_(clock),
       core_(std::make_unique<Core>()),
-      mmu_(dram, rmp),
+      mmu_(dram, rmp, code),
       system_(*core_, mmu_, platform, observer),
       svm_(system_),
       builder_(mmu_) {
   core_->memory = &mmu_;
-  mmu_.attach(*core_);
+  core_->number = static_cast<u16>(platform.core_id());
   mmu_.mode_changed(*core_);
 }
 

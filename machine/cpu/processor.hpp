@@ -15,7 +15,7 @@ struct Clock {
 class Processor {
  public:
   // All references must outlive the processor. observer may be null.
-  Processor(memory::Dram& dram, memory::Rmp& rmp, Platform& platform, Clock& clock,
+  Processor(memory::Dram& dram, memory::Rmp& rmp, CodeStore& code, Platform& platform, Clock& clock,
             Observer* observer);
 
   // VMRUN with RAX = vmcb: runs the guest until #VMEXIT. A physical interrupt arrives once

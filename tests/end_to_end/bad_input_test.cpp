@@ -106,6 +106,12 @@ TEST(BadInput, CommandLineTooLong) {
   expect_refused({"run", "--append", std::string(5000, 'a')}, "command line");
 }
 
+TEST(BadInput, NumberOfVcpus) {
+  for (const char* number : {"0", "65", "-1", "many", "1.5", ""}) {
+    expect_refused({"run", "--smp", number}, "--smp");
+  }
+}
+
 // Firmware sheet 2.1: bit 17 must be one, reserved bits and unsupported features refuse.
 TEST(BadInput, RefusedPolicy) {
   expect_refused({"run", "--policy", "0x0"}, "policy");

@@ -4,6 +4,7 @@
 
 #include "cli/sizing.hpp"
 #include "vmm/cpuid_table.hpp"
+#include "vmm/guest_cpuid.hpp"
 
 namespace softsnp::end_to_end {
 namespace {
@@ -78,7 +79,7 @@ class GuestRun::Watch final : public observe::Viewpoint, public observe::Listene
   void attach(machine::Machine& machine) {
     machine_ = &machine;
     explainer_.set_evidence({this, &machine.rmp(), [&machine]() -> const cpu::Denial& {
-                               return machine.core(0).mmu().last_denial();
+                               return machine.core(machine.last_core()).mmu().last_denial();
                              }});
   }
   observe::FanOut& fan_out() { return fan_out_; }
@@ -97,9 +98,10 @@ class GuestRun::Watch final : public observe::Viewpoint, public observe::Listene
     if (machine_ == nullptr) {
       return {};
     }
-    const cpu::Processor& processor = machine_->core(0);
+    const unsigned vcpu = machine_->last_core();
+    const cpu::Processor& processor = machine_->core(vcpu);
     const bool in_guest = processor.system().controls().guest;
-    return {machine_->now(), 0, Vmpl::vmpl0, in_guest ? processor.core().state.rip : last_rip_};
+    return {machine_->now(), vcpu, Vmpl::vmpl0, in_guest ? processor.core().state.rip : last_rip_};
   }
   void vmexit(svm::ExitCode, u64, u64, u64 rip) override { last_rip_ = rip; }
   void launch_finished(const psp::LaunchFinished& event) override {
@@ -139,8 +141,9 @@ const vmm::RunOutcome& GuestRun::run() {
 
 vmm::RunOutcome GuestRun::perform() {
   symbols_.add_elf(options_.kernel.bytes);
-  machine_ = std::make_unique<machine::Machine>(machine::Config{
-      cli::dram_bytes_for(options_.memory), options_.seed, psp::Product::genoa, 1, observers()});
+  machine_ = std::make_unique<machine::Machine>(
+      machine::Config{cli::dram_bytes_for(options_.memory), options_.seed, psp::Product::genoa,
+                      options_.vcpus, observers()});
   if (watch_) {
     watch_->attach(*machine_);
   }
@@ -149,12 +152,16 @@ vmm::RunOutcome GuestRun::perform() {
   }
   kvm_ = kvm::make_kvm(hostile_ ? *hostile_ : machine_->port());
   image::Inputs inputs{
-      options_.kernel, options_.initrd, options_.append, options_.memory, options_.mode, 51, {}, 1};
+      options_.kernel, options_.initrd, options_.append, options_.memory, options_.mode, 51, {},
+      options_.vcpus};
   inputs.injection = options_.injection;
   if (options_.mode == image::Mode::snp) {
-    const auto supported = kvm_->supported_cpuid(kvm::VmType::snp);
+    const auto supported = vmm::guest_cpuid(*kvm_, kvm::VmType::snp, options_.vcpus);
     inputs.c_bit = vmm::c_bit(supported);
     inputs.cpuid = vmm::cpuid_page_entries(supported);
+  }
+  if (options_.svsm) {
+    inputs.svsm = image::Svsm{{"built-in SVSM", guest::svsm_image()}};
   }
   const auto plan = image::build(inputs);
   if (!plan) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "guest/samples/embedded.hpp"
+#include "guest/vmpl0/embedded.hpp"
 #include "image/image.hpp"
 #include "machine/cpu/processor.hpp"
 #include "machine/machine.hpp"
@@ -23,6 +24,8 @@ struct GuestOptions {
   image::Mode mode = image::Mode::snp;
   std::string append;
   u64 memory = u64{32} << 20;
+  unsigned vcpus = 1;
+  bool svsm = false;
   u64 seed = 0;
   u64 policy = 0x30000;
   image::File kernel{"built-in sample guest", guest::sample_image()};
@@ -49,6 +52,16 @@ struct GuestOptions {
 inline GuestOptions sample_case(const std::string& name) {
   GuestOptions options;
   options.append = "case=" + name;
+  return options;
+}
+
+// The guest that tries its SVSM: all of it, or one case.
+inline GuestOptions svsm_case(const std::string& name = "") {
+  GuestOptions options;
+  options.append = name.empty() ? "" : "case=" + name;
+  options.kernel = {"built-in SVSM guest", guest::svsm_guest_image()};
+  options.vcpus = 2;
+  options.svsm = true;
   return options;
 }
 

@@ -49,11 +49,11 @@ GuestOptions LinuxGuest::options(image::Mode mode) const {
   return options;
 }
 
-GuestOptions LinuxGuest::options_for(const std::string& script) {
+GuestOptions LinuxGuest::options_for(const std::string& script, image::Mode mode) {
   if (with_tools_.empty()) {
     with_tools_ = initrd_with_tools();
   }
-  GuestOptions options = this->options(image::Mode::snp);
+  GuestOptions options = this->options(mode);
   options.initrd = {"initrd.gz with guest_tools", bytes(with_tools_)};
   options.append = append_for(script);
   return options;

@@ -17,7 +17,7 @@ class LinuxGuest {
 
   GuestOptions options(image::Mode mode) const;
   // The initramfs goes on with guest_tools/: its scripts, of which one is run, and its program.
-  GuestOptions options_for(const std::string& script);
+  GuestOptions options_for(const std::string& script, image::Mode mode = image::Mode::snp);
   std::string initrd_with_tools() const;
   static std::string append_for(const std::string& script) {
     return "console=ttyS0 panic=-1 softsnp.run=/tools/" + script;

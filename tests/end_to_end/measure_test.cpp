@@ -41,6 +41,13 @@ TEST(Measure, SaysWhatRunReports) {
   }
 }
 
+TEST(Measure, VcpusCount) {
+  const std::string one = measured({});
+  const std::string many = measured({"--vcpus", "16"});
+  EXPECT_NE(many, one);
+  EXPECT_EQ(many, launched({"--smp", "16"}));
+}
+
 TEST(Measure, OneByteOfAFileCounts) {
   const std::string elf = std::string(SOFTSNP_TEST_KERNELS) + "/elf64.elf";
   const TemporaryFile one("some files");

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "arch/boot/boot_params.hpp"
+#include "image/unaccepted.hpp"
 #include "tests/image/plan_checks.hpp"
 #include "tests/image/samples.hpp"
 
@@ -236,6 +237,21 @@ TEST(LazyPlan, WhatIsTouchedBeforeItIsAcceptedIsLaunched) {
     launched += region.length;
   }
   EXPECT_LT(launched, 10 * mib);
+}
+
+TEST(LazyPlan, EveryNeededRangeStaysInTheLaunch) {
+  const auto block = [](u64 n) { return GuestPhysical(n * 2 * mib); };
+  const std::vector<LaunchRegion> regions = {{block(1), 10 * 2 * mib, PageType::zero, {}, {}},
+                                             {block(11), 2 * mib, PageType::normal, {}, {}},
+                                             {block(12), 4096, PageType::zero, {}, {}}};
+  const auto left =
+      unaccepted_blocks(regions, {{block(3) + 4096, 4096}, {block(5), 4 * mib + 1}, {block(1), 0}});
+  std::vector<Piece> pieces;
+  pieces.reserve(left.size());
+  for (const RamRange& range : left) {
+    pieces.push_back({range.start.value() / (2 * mib), range.end().value() / (2 * mib)});
+  }
+  expect_same(pieces, {{1, 3}, {4, 5}, {8, 11}});
 }
 
 // IEEE 802.3, over a header whose CRC field reads as zero.

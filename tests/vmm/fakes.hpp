@@ -5,6 +5,8 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,14 +31,15 @@ struct FakeWorld {
 
 class FakeVcpu final : public kvm::Vcpu {
  public:
-  explicit FakeVcpu(FakeWorld& world) : world_(world) {}
+  explicit FakeVcpu(FakeWorld& world, u32 index = 0) : world_(world), index_(index) {}
 
-  u32 index() const override { return 0; }
-  u32 apic_id() const override { return 0; }
+  u32 index() const override { return index_; }
+  u32 apic_id() const override { return index_; }
   kvm::MpState mp_state() const override {
-    return halted() ? kvm::MpState::halted : kvm::MpState::runnable;
+    return halted() ? kvm::MpState::halted : waits ? *waits : kvm::MpState::runnable;
   }
   Vmpl vmpl() const override { return Vmpl::vmpl0; }
+
   Result<void, kvm::Error> set_state(const svm::Vmsa& state) override {
     state_ = state;
     return {};
@@ -77,6 +80,7 @@ class FakeVcpu final : public kvm::Vcpu {
   std::deque<Step> script;
   unsigned runs = 0;
   bool is_halted = false;
+  std::optional<kvm::MpState> waits;
   bool extint_ready = false;
   bool window_wanted = false;
   std::vector<u8> extints;
@@ -87,6 +91,7 @@ class FakeVcpu final : public kvm::Vcpu {
 
  private:
   FakeWorld& world_;
+  u32 index_;
   svm::Vmsa state_{};
 };
 
@@ -210,10 +215,23 @@ class FakeVm final : public kvm::Vm {
   Result<void, kvm::Error> sev_debug_write(GuestPhysical, std::span<const u8>) override {
     return {};
   }
-  kvm::VmExit run(u64 deadline) override { return {&vcpu, vcpu.run(deadline)}; }
-  Result<kvm::Vcpu*, kvm::Error> create_vcpu(u32) override {
+  Result<kvm::Vcpu*, kvm::Error> create_vcpu(u32 apic_id) override {
     calls.push_back("vcpu");
-    return static_cast<kvm::Vcpu*>(&vcpu);
+    if (apic_id == 0) {
+      return static_cast<kvm::Vcpu*>(&vcpu);
+    }
+    others.push_back(std::make_unique<FakeVcpu>(world_, apic_id));
+    others.back()->waits = kvm::MpState::uninitialized;
+    return static_cast<kvm::Vcpu*>(others.back().get());
+  }
+  // Whoever has a script first; else the first vCPU.
+  kvm::VmExit run(u64 deadline) override {
+    for (const auto& other : others) {
+      if (!other->script.empty() && vcpu.script.empty()) {
+        return {other.get(), other->run(deadline)};
+      }
+    }
+    return {&vcpu, vcpu.run(deadline)};
   }
   void signal_msi(u64 address, u32 data) override { world_.messages.emplace_back(address, data); }
   void set_ioapic_level_vectors(std::span<const u8> vectors) override {
@@ -234,6 +252,7 @@ class FakeVm final : public kvm::Vm {
 
  public:
   FakeVcpu vcpu;
+  std::vector<std::unique_ptr<FakeVcpu>> others;
   std::vector<std::string> calls;
   std::map<u64, u64> regions;
   std::vector<Conversion> conversions;

@@ -38,7 +38,7 @@ struct RunLoop : testing::Test {
   void then_power_off() { then(out(0x600, {0x34})); }
 
   RunOutcome run() {
-    LaunchedVm launched{std::move(*kvm.create_vm({})), &vcpu, {}};
+    LaunchedVm launched{std::move(*kvm.create_vm({})), {&vcpu}, {}};
     vmm = std::make_unique<Vmm>(std::move(launched),
                                 std::vector<image::RamRange>{{GuestPhysical(0), ram_size}}, config);
     return vmm->run(console, signals);
@@ -64,7 +64,7 @@ TEST_F(RunLoop, EachWayToReset) {
       fresh.vm.vcpu.script.push_back({exit, 10});
     }
     FakeVcpu& cpu = fresh.vm.vcpu;
-    Vmm vmm({std::move(*fresh.create_vm({})), &cpu, {}}, {{GuestPhysical(0), ram_size}}, config);
+    Vmm vmm({std::move(*fresh.create_vm({})), {&cpu}, {}}, {{GuestPhysical(0), ram_size}}, config);
     const RunOutcome end = vmm.run(console, signals);
     EXPECT_EQ(end.kind, OutcomeKind::reset) << way.front().port;
     EXPECT_EQ(end.status, 0);
@@ -286,7 +286,7 @@ TEST_F(RunLoop, FatalExitsHaveTheirStatus) {
     FakeKvm fresh;
     FakeVcpu& cpu = fresh.vm.vcpu;
     cpu.script.push_back({exit, 10});
-    Vmm vmm({std::move(*fresh.create_vm({})), &cpu, {}}, {{GuestPhysical(0), ram_size}}, config);
+    Vmm vmm({std::move(*fresh.create_vm({})), {&cpu}, {}}, {{GuestPhysical(0), ram_size}}, config);
     EXPECT_EQ(vmm.run(console, signals).status, status);
   }
 }
@@ -359,7 +359,7 @@ TEST_F(RunLoop, IdenticalScriptsGiveIdenticalTimes) {
     }
     cpu.script.push_back({out(0x600, {0x34}), 1});
     FakeWorld& world = fresh.world;
-    Vmm vmm({std::move(*fresh.create_vm({})), &cpu, {}}, {{GuestPhysical(0), ram_size}}, config);
+    Vmm vmm({std::move(*fresh.create_vm({})), {&cpu}, {}}, {{GuestPhysical(0), ram_size}}, config);
     vmm.run(console, signals);
     EXPECT_TRUE(first == 0 || first == world.now);
     first = world.now;

@@ -28,10 +28,10 @@ BareCore::BareCore(const Translations& translations)
       dram_(dram_bytes),
       rmp_(dram_),
       core_(std::make_unique<cpu::Core>()),
-      mmu_(std::make_unique<cpu::Mmu>(dram_, rmp_)),
+      code_(dram_),
+      mmu_(std::make_unique<cpu::Mmu>(dram_, rmp_, code_)),
       builder_(*mmu_) {
   core_->memory = mmu_.get();
-  mmu_->attach(*core_);
   const bool guest = translations.paging != Paging::host;
   cpu::GuestContext& context = mmu_->guest();
   context.guest = context.nested_paging = guest;

@@ -53,6 +53,7 @@ class BareCore {
   memory::Dram dram_;
   memory::Rmp rmp_;
   std::unique_ptr<cpu::Core> core_;
+  cpu::CodeStore code_;
   std::unique_ptr<cpu::Mmu> mmu_;
   cpu::BlockBuilder builder_;
 };

@@ -1,5 +1,6 @@
 // Decoded blocks by (RIP, code mode, sPA they came from). Watches the frames: a write to
-// decoded bytes drops the blocks.
+// decoded bytes drops the blocks. Where a function takes a core it is the one that runs; others
+// have their links made stale by the owner (FrameWatch).
 #pragma once
 
 #include <map>

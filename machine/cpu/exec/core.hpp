@@ -98,7 +98,10 @@ struct Core {
   i64 budget = 0;        // instructions that may still retire before Stop::budget
   i64 budget_start = 0;  // at the start of this run: retired = base + start - budget
   u64 retired_base = 0;
-  u64 context = 256;  // generation << 8 | code mode; a change makes links and jumps stale
+  // generation << 24 | number << 8 | code mode; a change makes links and jumps stale. Blocks, and
+  // so their links, are shared by the cores of a machine: contexts of two cores never agree.
+  u64 context = u64{1} << 24;
+  u16 number = 0;  // of the core in its machine
   u64 generation_all = 1, generation_local = 1;
   Block* block = nullptr;
   TlbEntry* tlb = nullptr;  // of the current TlbMode
@@ -145,7 +148,7 @@ struct Core {
   }
   void set_code_mode(u32 mode) {
     const u64 generation = (mode & code_mode::global_code) != 0 ? generation_all : generation_local;
-    context = generation << 8 | (mode & 0xFF);
+    context = generation << 24 | u64{number} << 8 | (mode & 0xFF);
   }
 };
 

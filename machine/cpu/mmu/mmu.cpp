@@ -86,11 +86,11 @@ void Mmu::settle_slow() {
 
 void Mmu::watch_stores(SystemPhysical page) {
   store_watch_.add(page);
-  watch(page, true);
+  code_.watch_stores(page);
 }
 
 void Mmu::note_watched_write(Core& core, SystemPhysical at, u32 size) {
-  blocks_.written(core, at.page(), static_cast<u32>(at.page_offset()), size);
+  blocks().written(core, at.page(), static_cast<u32>(at.page_offset()), size);
   if (store_watch_.contains(at)) {
     store_watch_.begin(
         {at, size, core.state.rip, static_cast<u64>(core.budget_start - core.budget)});
@@ -145,14 +145,10 @@ u8* Mmu::access_page(Core& core, u64 linear, u32 size, Access access, Rights rig
   return host + t.spa.page_offset();
 }
 
-void Mmu::watch(SystemPhysical page, bool on) {
-  dram_.set_watched(page, on || store_watch_.contains(page));
-  if (!on || core_ == nullptr) {
-    return;
-  }
-  for (auto& tlb : core_->tlbs) {
+void Mmu::end_direct_writes(Core& core, u64 page_number) {
+  for (auto& tlb : core.tlbs) {
     for (TlbEntry& entry : tlb) {
-      if ((entry.frame & ~global_flag) == page.page_number()) {
+      if ((entry.frame & ~global_flag) == page_number) {
         entry.write_tag = ~u64{0};
       }
     }
@@ -319,34 +315,43 @@ void Mmu::drop_frames(Core& core, u64 first, u64 count) {
   }
 }
 
+// Code: the store has dropped what changed already; links and the jump cache are the core's own.
+void Mmu::apply(Core& core, const memory::Invalidation& change) {
+  switch (change.change) {
+    case memory::Change::code_begins:
+      end_direct_writes(core, change.page_number);
+      return;
+    case memory::Change::code_ends:
+      core.bump_generation();
+      return;
+    case memory::Change::rmp_entry:
+    case memory::Change::form:
+    case memory::Change::contents:
+      break;
+  }
+  const u64 pages = change.page_count();
+  drop_frames(core, change.page_number, pages);
+  if (change.change != memory::Change::rmp_entry) {
+    return;
+  }
+  for (u64 p = 0; p < pages; ++p) {
+    if (dram_.watched(SystemPhysical((change.page_number + p) << page_shift))) {
+      core.bump_generation();
+      return;
+    }
+  }
+}
+
 void Mmu::catch_up_slow(Core& core) {
+  constexpr u64 worth_scanning = 24;
+  code_.catch_up(core);
   const memory::InvalidationLog& log = dram_.log();
   const u64 end = log.number();
-  constexpr u64 worth_scanning = 24;
-  const bool held = log.holds_since(log_seen_);
-  const bool scan = held && end - log_seen_ <= worth_scanning;
-  if (!held) {
-    blocks_.drop_all(core);
-  }
-  if (!scan) {
+  if (end - log_seen_ > worth_scanning) {
     flush_all(core);
-  }
-  for (u64 i = log_seen_; held && i < end; ++i) {
-    const memory::Invalidation& change = log.at(i);
-    const u64 pages = change.page_count();
-    if (scan) {
-      drop_frames(core, change.page_number, pages);
-    }
-    for (u64 p = 0; p < pages; ++p) {
-      const SystemPhysical page((change.page_number + p) << page_shift);
-      if (!dram_.watched(page)) {
-        continue;
-      }
-      if (change.change == memory::Change::rmp_entry) {
-        core.bump_generation();
-      } else {
-        blocks_.written(core, page, 0, page_size);
-      }
+  } else {
+    for (u64 i = log_seen_; i < end; ++i) {
+      apply(core, log.at(i));
     }
   }
   log_seen_ = end;

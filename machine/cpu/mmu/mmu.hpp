@@ -3,8 +3,8 @@
 #pragma once
 
 #include "arch/snp/features.hpp"
-#include "machine/cpu/exec/block_cache.hpp"
 #include "machine/cpu/exec/core.hpp"
+#include "machine/cpu/mmu/code_store.hpp"
 #include "machine/cpu/mmu/denial.hpp"
 #include "machine/cpu/mmu/guest_context.hpp"
 #include "machine/cpu/mmu/store_watch.hpp"
@@ -35,28 +35,26 @@ enum class Rights : u8 {
   implicit,    // supervisor, on the processor's own account: SMAP applies whatever AC says
 };
 
-class Mmu final : public MemoryPort, public BlockCache::FrameWatch {
+class Mmu final : public MemoryPort {
  public:
-  Mmu(memory::Dram& dram, memory::Rmp& rmp) : dram_(dram), rmp_(rmp), blocks_(*this) {}
+  // All outlive the MMU; code is shared by the cores of a machine.
+  Mmu(memory::Dram& dram, memory::Rmp& rmp, CodeStore& code)
+      : dram_(dram), rmp_(rmp), code_(code) {}
 
   // Set by VMRUN and #VMEXIT; call mode_changed() after a change.
   GuestContext& guest() { return guest_; }
   const GuestContext& guest() const { return guest_; }
-  BlockCache& blocks() { return blocks_; }
+  BlockCache& blocks() { return code_.blocks(); }
   memory::Rmp& rmp() { return rmp_; }
   memory::Dram& dram() { return dram_; }
 
   // MemoryPort: data access with the core's privilege; all checks; fills the TLB.
   u8* translate(Core& core, u64 linear, u32 size, Access access) override;
-  // BlockCache::FrameWatch: direct writes to a frame that now holds decoded code end.
-  void watch(SystemPhysical page, bool on) override;
   // For observers: stores to the frame are told from now on; and who hears of them.
   void watch_stores(SystemPhysical page);
   void set_store_listener(StoreListener* listener) { store_watch_.set_listener(listener); }
   // For explanations.
   const Denial& last_denial() const { return denial_; }
-  // The core whose TLBs this MMU fills; once, before use.
-  void attach(Core& core) { core_ = &core; }
 
   // Code at linear (CS base added): host pointer to it, good to the end of its page, and its
   // sPA, all fetch checks done; null: core.fault is set.
@@ -130,6 +128,8 @@ class Mmu final : public MemoryPort, public BlockCache::FrameWatch {
   void note_watched_write(Core& core, SystemPhysical at, u32 size);
   u8* through_bus_layer(const Translation& t, u32 size, Access access);
   void drop_frames(Core& core, u64 first, u64 count);
+  void end_direct_writes(Core& core, u64 page_number);
+  void apply(Core& core, const memory::Invalidation& change);
   void clear_tlbs(Core& core, bool keep_global);
 
   // nested_walk.cpp
@@ -159,10 +159,9 @@ class Mmu final : public MemoryPort, public BlockCache::FrameWatch {
     return core.state.cpl == 3 ? Rights::user : Rights::supervisor;
   }
 
-  Core* core_ = nullptr;
   memory::Dram& dram_;
   memory::Rmp& rmp_;
-  BlockCache blocks_;
+  CodeStore& code_;
   GuestContext guest_;
   PagingKey paging_;
   Denial denial_;

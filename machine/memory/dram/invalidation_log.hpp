@@ -10,9 +10,11 @@
 namespace softsnp::memory {
 
 enum class Change : u8 {
-  rmp_entry,  // access rights of the frame changed: translations to it are stale
-  form,       // host pointers to the frame now see other bytes: translations to it are stale
-  contents,   // a watched frame (decoded code) was written by someone who is not a core
+  rmp_entry,    // access rights of the frame changed: translations to it are stale
+  form,         // host pointers to the frame now see other bytes: translations to it are stale
+  contents,     // a watched frame (decoded code) was written by someone who is not a core
+  code_begins,  // some core has decoded code from the frame: direct writes to it end
+  code_ends,    // blocks decoded from the frame are dropped: links to them are stale
 };
 
 struct Invalidation {

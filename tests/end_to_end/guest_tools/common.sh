@@ -18,10 +18,11 @@ hex() {
   xxd -p "$1" | tr -d '\n'
 }
 
-# tsm LABEL DATA: a report through configfs-tsm, and all that stands beside it.
+# tsm LABEL DATA: a report through configfs-tsm, and all that stands beside it. Of $privlevel, if set.
 tsm() {
   report=/sys/kernel/config/tsm/report/$1
   mkdir "$report"
+  [ -z "$privlevel" ] || echo "$privlevel" > "$report/privlevel"
   echo "$2" | xxd -r -p > /tmp/inblob
   cat /tmp/inblob > "$report/inblob"
   cat "$report/outblob" > /tmp/outblob

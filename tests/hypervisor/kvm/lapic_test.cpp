@@ -207,5 +207,54 @@ TEST(Lapic, NmiIsTakenOnce) {
   EXPECT_FALSE(lapic.take_nmi());
 }
 
+TEST(Lapic, InitKeepsBaseModeAndId) {
+  Lapic lapic(5, Lapic::Role::ap);
+  ASSERT_TRUE(lapic.set_base(lapic.base() | apic_base::x2apic));
+  EXPECT_EQ(lapic.base() & apic_base::bsp, 0u);
+  (void)lapic.write(reg::svr, 0x1FF, at(0));
+  (void)lapic.write(reg::tpr, 0x20, at(0));
+  lapic.deliver(DeliveryMode::fixed, 0x51, Lapic::Trigger::edge);
+  lapic.deliver(DeliveryMode::nmi, 0, Lapic::Trigger::edge);
+  lapic.reset();
+  EXPECT_TRUE(lapic.is_x2apic());
+  EXPECT_EQ(lapic.read(reg::id, at(0)), 5u);
+  EXPECT_EQ(lapic.read(reg::ldr, at(0)), 0x20u);
+  EXPECT_EQ(lapic.read(reg::svr, at(0)), 0xFFu);
+  EXPECT_EQ(lapic.read(reg::tpr, at(0)), 0u);
+  EXPECT_EQ(lapic.read(reg::irr + 0x20, at(0)), 0u);
+  EXPECT_FALSE(lapic.take_nmi());
+  EXPECT_FALSE(lapic.accepts_extint()) << "LINT0 of an AP is masked";
+}
+
+TEST(Lapic, InitForgetsAnEarlierStartup) {
+  Lapic lapic(1, Lapic::Role::ap);
+  EXPECT_TRUE(lapic.deliver(DeliveryMode::startup, 0x08, Lapic::Trigger::edge));
+  EXPECT_TRUE(lapic.deliver(DeliveryMode::init, 0, Lapic::Trigger::edge));
+  EXPECT_EQ(lapic.take_startup(), std::nullopt);
+  EXPECT_TRUE(lapic.deliver(DeliveryMode::startup, 0x09, Lapic::Trigger::edge));
+  EXPECT_TRUE(lapic.take_init());
+  EXPECT_FALSE(lapic.take_init());
+  EXPECT_EQ(lapic.take_startup(), u8{0x09});
+}
+
+TEST(Lapic, TheIcrOfAnXapicHasTwoHalves) {
+  Lapic lapic = enabled_lapic();
+  (void)lapic.write(reg::icr_high, 0x03FFFFFF, at(0));
+  EXPECT_EQ(lapic.take_ipi(), std::nullopt) << "the low half sends";
+  (void)lapic.write(reg::icr_low, 0x5040, at(0));
+  EXPECT_EQ(lapic.take_ipi(), std::optional<u64>(0x0300000000004040)) << "never busy";
+  EXPECT_EQ(lapic.take_ipi(), std::nullopt);
+  EXPECT_EQ(lapic.read(reg::icr_high, at(0)), 0x03000000u);
+}
+
+TEST(Lapic, BroadcastsDependOnWhoSends) {
+  Lapic lapic(1, Lapic::Role::ap);
+  EXPECT_TRUE(lapic.matches(0xFF, false, Lapic::Source::ipi));
+  ASSERT_TRUE(lapic.set_base(lapic.base() | apic_base::x2apic));
+  EXPECT_FALSE(lapic.matches(0xFF, false, Lapic::Source::ipi));
+  EXPECT_TRUE(lapic.matches(0xFF, false, Lapic::Source::msi));
+  EXPECT_TRUE(lapic.matches(0xFFFFFFFF, false, Lapic::Source::ipi));
+}
+
 }  // namespace
 }  // namespace softsnp::kvm

@@ -195,6 +195,10 @@ TEST(SmpPlain, DevicesReachAnyVcpu) {
   EXPECT_EQ(t.byte(by_id + 1), 1);
   EXPECT_EQ(t.byte(by_id + 2), 2);
   EXPECT_EQ(t.byte(by_id + 3), 3);
+  deliver(0xFEE00000 | 0xFF << 12, 0x140);  // lowest priority to everybody: fixed
+  EXPECT_EQ(t.byte(by_id + 1), 2);
+  EXPECT_EQ(t.byte(by_id + 2), 3);
+  EXPECT_EQ(t.byte(by_id + 3), 4);
 }
 
 TEST(SmpPlain, ReservedIcrBitsFault) {

@@ -68,6 +68,8 @@ TEST(SnpOnMachine, AnApStartsFromAGuestPage) {
                       {{vmsa_at, bytes_of(other_state(0))}, {other_code_at, ap.bytes}},
                       {{ghcb_page_at, creation({1, 0, 0, ApRequest::create})}}, 2);
   expect_termination(t.vm->run(t.vm->now() + 10'000'000), 1);
+  t.vm.reset();
+  EXPECT_TRUE(t.kvm->leaked_pages().empty()) << "the guest's VMSA page comes back too";
 }
 
 TEST(SnpOnMachine, TheVmsaMayMoveWhileItsVcpuWaits) {
@@ -124,6 +126,26 @@ TEST(SnpOnMachine, APageThatIsNoVmsaIsRefusedAtTheEntry) {
   const std::string& why = std::get<FailEntryExit>(exit.exit).why;
   EXPECT_NE(why.find("not marked as VMSA"), std::string::npos) << why;
   EXPECT_NE(why.find("by AP creation from gPA 0x7000"), std::string::npos) << why;
+}
+
+// An AP at VMPL1 faults on a page until the BSP gives it to VMPL1.
+TEST(SnpOnMachine, AFaultMayWaitForAnotherVcpu) {
+  GuestCode bsp;
+  for (const u64 page : {0x1000, 0x2000, 0x3000, 0x4000, 0x8000}) {
+    bsp.rmpadjust(static_cast<u32>(page), all_of_vmpl1);
+  }
+  bsp.rmpadjust(vmsa_at, make_vmsa);
+  GuestCode rest = request_by_ghcb();
+  bsp.bytes.insert(bsp.bytes.end(), rest.bytes.begin(), rest.bytes.end());
+  bsp.put({0xB9}).put32(200'000).put({0xFF, 0xC9, 0x75, 0xFC});  // mov ecx; dec ecx; jnz
+  bsp.rmpadjust(flag_at, all_of_vmpl1).wait_byte(flag_at, 1).load_byte(flag_at);
+  bsp.terminate_with_al();
+  GuestCode ap;
+  ap.increment(flag_at).forever();
+  SnpGuestOnMachine t(bsp.bytes, 2,
+                      {{vmsa_at, bytes_of(other_state(1))}, {other_code_at, ap.bytes}},
+                      {{ghcb_page_at, creation({1, 1, 0, ApRequest::create})}});
+  expect_termination(t.vm->run(t.vm->now() + 10'000'000), 1);
 }
 
 // VMPL0 gives VMPL1 what it needs, runs it, and gets its answer when VMPL1 asks for VMPL0.

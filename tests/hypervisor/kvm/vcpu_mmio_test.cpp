@@ -103,5 +103,45 @@ TEST(PlainVcpu, UnknownMmioInstructionIsAnError) {
   EXPECT_TRUE(std::holds_alternative<InternalErrorExit>(t.run()));
 }
 
+// INIT and SIPI by the memory-mapped ICR of an xAPIC.
+TEST(PlainVcpu, TheMappedIcrReachesOthers) {
+  PlainVm t;
+  Vcpu* ap = t.vm->create_vcpu(1).value();
+  const auto store = [&](u64 address, u64 value) {
+    t.step([&t, address, value](svm::Vmcb& v) {
+      t.port.registers.gpr[3] = address;
+      v.rax = value;
+      v.instruction_byte_count = 2;
+      v.instruction_bytes.at[0] = 0x89;  // mov [rbx], eax
+      v.instruction_bytes.at[1] = 0x03;
+      v.exitcode = number(svm::ExitCode::npf);
+      v.exitinfo1 = 6;
+      v.exitinfo2 = address;
+    });
+  };
+  store(0xFEE00310, 0x01000000);
+  store(0xFEE00300, 0x4500);
+  store(0xFEE00300, 0x8500);  // de-assert, as old software sends it
+  t.exit_with(svm::ExitCode::shutdown);
+  (void)t.run();
+  t.exit_with(svm::ExitCode::pause);
+  t.exit_with(svm::ExitCode::shutdown);
+  (void)t.vm->run(far_deadline);
+  EXPECT_EQ(ap->mp_state(), MpState::init_received);
+  store(0xFEE00300, 0x4612);
+  t.exit_with(svm::ExitCode::shutdown);
+  (void)t.run();
+  t.exit_with(svm::ExitCode::pause);  // the BSP has still its turn
+  bool started = false;
+  t.step([&started](svm::Vmcb& v) {
+    started = v.cs.base == 0x12000 && v.cs.selector == 0x1200 && v.rip == 0;
+    v.exitcode = number(svm::ExitCode::shutdown);
+  });
+  const VmExit exit = t.vm->run(far_deadline);
+  EXPECT_EQ(exit.vcpu, ap);
+  EXPECT_TRUE(started);
+  EXPECT_EQ(ap->mp_state(), MpState::runnable);
+}
+
 }  // namespace
 }  // namespace softsnp::kvm

@@ -72,9 +72,12 @@ Expected model(const Case& c) {
 
 class AccessTest : public testing::Test {
  protected:
-  AccessTest() : dram_(u64{64} << 20), rmp_(dram_), mmu_(std::make_unique<Mmu>(dram_, rmp_)) {
+  AccessTest()
+      : dram_(u64{64} << 20),
+        rmp_(dram_),
+        code_(dram_),
+        mmu_(std::make_unique<Mmu>(dram_, rmp_, code_)) {
     core_->memory = mmu_.get();
-    mmu_->attach(*core_);
   }
 
   void set_up(const Case& c) {
@@ -115,6 +118,7 @@ class AccessTest : public testing::Test {
   memory::Dram dram_;
   memory::Rmp rmp_;
   std::unique_ptr<Core> core_ = std::make_unique<Core>();
+  CodeStore code_;
   std::unique_ptr<Mmu> mmu_;
 };
 

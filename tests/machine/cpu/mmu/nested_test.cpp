@@ -19,9 +19,12 @@ constexpr u64 rmp_base = 32 * mib;
 
 class NestedTest : public testing::Test {
  protected:
-  NestedTest() : dram_(u64{64} << 20), rmp_(dram_), mmu_(std::make_unique<Mmu>(dram_, rmp_)) {
+  NestedTest()
+      : dram_(u64{64} << 20),
+        rmp_(dram_),
+        code_(dram_),
+        mmu_(std::make_unique<Mmu>(dram_, rmp_, code_)) {
     core_->memory = mmu_.get();
-    mmu_->attach(*core_);
     const u64 flags = pte::present | pte::write | pte::user;
     for (u64 level = 0; level < 3; ++level) {
       put(nested_root + level * page_size, (nested_root + (level + 1) * page_size) | flags);
@@ -63,6 +66,7 @@ class NestedTest : public testing::Test {
   memory::Dram dram_;
   memory::Rmp rmp_;
   std::unique_ptr<Core> core_ = std::make_unique<Core>();
+  CodeStore code_;
   std::unique_ptr<Mmu> mmu_;
 };
 

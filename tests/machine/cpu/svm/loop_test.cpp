@@ -41,7 +41,7 @@ struct Program {
 
   GuestBench bench{GuestBench::Kind::plain};
   Clock clock;
-  Processor processor{bench.dram, bench.rmp, bench.platform, clock, &bench.recorder};
+  Processor processor{bench.dram, bench.rmp, bench.code, bench.platform, clock, &bench.recorder};
 };
 
 constexpr std::initializer_list<u8> iretq = {0x48, 0xCF};

@@ -18,13 +18,14 @@ class FakePlatform final : public Platform {
   u64 tsc() override { return now; }
   u64 tsc_frequency_hz() const override { return 1'000'000'000; }
   CpuidRegisters cpuid(u32 leaf, u32 subleaf) const override {
-    return table.query(leaf, subleaf, 0);
+    return table.query(leaf, subleaf, id);
   }
   u64 random64() override { return 0x1122334455667788; }
-  unsigned core_id() const override { return 0; }
+  unsigned core_id() const override { return id; }
   SharedMsrs& shared_msrs() override { return shared; }
   void caches_written_back() override { ++write_backs; }
 
+  unsigned id = 0;
   CpuidTable table{psp::Product::genoa, 4};
   SharedMsrs shared;
   u64 now = 1000;
@@ -59,11 +60,11 @@ struct Bench {
   Bench()
       : rmp(dram, nullptr),
         core(std::make_unique<Core>()),
-        mmu_owner(std::make_unique<Mmu>(dram, rmp)),
+        code(dram),
+        mmu_owner(std::make_unique<Mmu>(dram, rmp, code)),
         mmu(*mmu_owner),
         system(*core, mmu, platform, &recorder) {
     core->memory = &mmu;
-    mmu.attach(*core);
     build_tables();
     state().rip = rip_at;
     gpr(x86::Gpr::rsp) = stack_at;
@@ -223,6 +224,7 @@ struct Bench {
   FakePlatform platform;
   Recorder recorder;
   std::unique_ptr<Core> core;
+  CodeStore code;
   std::unique_ptr<Mmu> mmu_owner;
   Mmu& mmu;
   System system;
