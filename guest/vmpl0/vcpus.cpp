@@ -1,5 +1,6 @@
 // The guest's first vCPU, and the SVSM's own processors on all the others. SVSM sheet 8.1.
 #include "arch/snp/features.hpp"
+#include "arch/x86/msr.hpp"
 #include "arch/x86/registers.hpp"
 #include "guest/runtime/cpu.hpp"
 #include "guest/runtime/ghcb_setup.hpp"
@@ -27,7 +28,7 @@ void create(Program& program, u32 apic_id, Vmpl vmpl, ApRequest request, const s
   guest::GhcbClient client = own_ghcb(program);
   const guest::GhcbUse use(client);
   client.begin();
-  client.set(ghcb::field::rax, program.state.sev_features);
+  client.set(ghcb::field::rax, vmsa.sev_features);
   const u64 info = u64{apic_id} << 32 | u64{number(vmpl)} << 16 | static_cast<u64>(request);
   if (!client.call(number(ghcb::Event::ap_creation), info, physical(&vmsa).value())) {
     guest::terminate(program.processor, guest::Cause::ap_not_started);
@@ -76,7 +77,8 @@ void fill(Program& program, svm::Vmsa& vmsa, usize index) {
   vmsa.rip = reinterpret_cast<u64>(svsm_processor_entry);
   vmsa.rsp = stack_top(index);
   vmsa.rdi = index;
-  vmsa.sev_features = program.state.sev_features;
+  // The same for all of VMPL0: restricted injection, if it has that, is not the guest's.
+  vmsa.sev_features = guest::rdmsr(x86::msr::sev_status) >> snp::sev_status::feature_shift;
 }
 
 }  // namespace
