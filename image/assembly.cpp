@@ -28,6 +28,11 @@ Result<void, ImageError> check_injection(const Inputs& inputs, Format format) {
     return fail("injection", "",
                 "restricted and alternate injection are for SEV-SNP guests (mode snp)");
   }
+  if (inputs.injection == InjectionMode::alternate && inputs.svsm) {
+    return fail(
+        "injection", "",
+        "alternate injection needs an SVSM that emulates the APIC, which this one does not");
+  }
   if (inputs.injection == InjectionMode::alternate && format == Format::bzimage) {
     return fail(inputs.kernel.name, "injection",
                 "alternate injection needs an SVSM at VMPL0 to hand the interrupts on; a kernel "

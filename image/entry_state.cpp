@@ -52,6 +52,10 @@ svm::Vmsa common_state(Mode mode, GuestPhysical entry) {
   if (mode == Mode::snp || mode == Mode::sev_es) {
     state.efer = x86::efer::svme;
   }
+  // Of a guest at any VMPL; the launched VMSA may have more (Assembly::finish).
+  if (mode == Mode::snp) {
+    state.sev_features = snp::feature::snp_active;
+  }
   return state;
 }
 

@@ -76,6 +76,15 @@ TEST(Options, Vcpus) {
   }
 }
 
+TEST(Options, Injection) {
+  using snp::InjectionMode;
+  EXPECT_EQ(parse({"run"})->injection, InjectionMode::normal);
+  EXPECT_EQ(parse({"run", "--injection", "normal"})->injection, InjectionMode::normal);
+  EXPECT_EQ(parse({"run", "--injection", "restricted"})->injection, InjectionMode::restricted);
+  EXPECT_EQ(parse({"run", "--injection", "alternate"})->injection, InjectionMode::alternate);
+  EXPECT_EQ(parse({"run", "--injection", "restricted,alternate"}).error().status, 2);
+}
+
 TEST(Options, Acceptance) {
   EXPECT_EQ(parse({"run"})->acceptance, image::Acceptance::eager);
   EXPECT_EQ(parse({"run", "--kernel", "k", "--accept", "lazy"})->acceptance,
