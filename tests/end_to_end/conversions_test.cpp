@@ -62,7 +62,7 @@ TEST(Conversions, OfTheSampleGuest) {
   for (const char* conversion : {"private:1", "private:2"}) {
     EXPECT_TRUE(in_order(steps_of(result.err, conversion), to_private)) << result.err;
   }
-  EXPECT_NE(result.err.find("shared:3  gPA 0x800000-0xa00000, 512 pages"), std::string::npos);
+  EXPECT_NE(result.err.find("shared:3  gPA 0x600000-0x800000, 512 pages"), std::string::npos);
 }
 
 TEST(Conversions, BadChoicesAreNamed) {

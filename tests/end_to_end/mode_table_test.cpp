@@ -66,7 +66,7 @@ class WitnessedHost final : public machine::WrappedPort {
   lab::ActAtPort first_, second_;
 };
 
-constexpr GuestPhysical page_0(0x600000), page_1(0x601000);  // checked by the undisturbed run
+constexpr GuestPhysical page_0(0x800000), page_1(0x801000);  // checked by the undisturbed run
 
 struct Page {
   u64 changed = 0;
@@ -108,7 +108,7 @@ Witness watch(Mode mode, WitnessedHost::Act first, WitnessedHost::Act second) {
   Witness seen;
   seen.finished = run.outcome().kind == vmm::OutcomeKind::powered_off;
   seen.end = ending(run);
-  EXPECT_TRUE(run.printed("pages at 0x600000 and 0x601000")) << run.output() << seen.end;
+  EXPECT_TRUE(run.printed("pages at 0x800000 and 0x801000")) << run.output() << seen.end;
   const std::string line = line_with(run.output(), "register 0x");
   const auto digits = line.find("0x");
   seen.reg = digits == std::string::npos ? 0 : std::stoull(line.substr(digits), nullptr, 16);
