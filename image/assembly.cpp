@@ -28,6 +28,9 @@ Result<void, ImageError> check_injection(const Inputs& inputs, Format format) {
     return fail("injection", "",
                 "restricted and alternate injection are for SEV-SNP guests (mode snp)");
   }
+  if (inputs.injection == InjectionMode::alternate && inputs.svsm) {
+    return fail("injection", "", "the SVSM does not hand interrupts on: no alternate injection");
+  }
   if (inputs.injection == InjectionMode::alternate && format == Format::bzimage) {
     return fail(inputs.kernel.name, "injection",
                 "alternate injection needs an SVSM at VMPL0 to hand the interrupts on; a kernel "
