@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "arch/snp/features.hpp"
 #include "arch/x86/registers.hpp"
 #include "base/bytes.hpp"
 #include "image/entry_state.hpp"
@@ -137,8 +136,6 @@ boot::SvsmLaunchPages svsm_launch_pages(const SvsmPlacement& at, const Inputs& i
     launch.unaccepted[launch.unaccepted_count++] = {range.start.value(), range.length};
   }
   pages.guest = guest;
-  // The injection mode is VMPL0's; the guest takes interrupts as ever.
-  pages.guest.sev_features = snp::feature::snp_active;
   return pages;
 }
 

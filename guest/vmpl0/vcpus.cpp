@@ -1,5 +1,6 @@
 // The guest's first vCPU, and the SVSM's own processors on all the others. SVSM sheet 8.1.
 #include "arch/snp/features.hpp"
+#include "arch/x86/msr.hpp"
 #include "arch/x86/registers.hpp"
 #include "guest/runtime/cpu.hpp"
 #include "guest/runtime/ghcb_setup.hpp"

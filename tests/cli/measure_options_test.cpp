@@ -57,6 +57,9 @@ TEST(MeasureOptions, ContradictionsAreNamed) {
       {{"--mode", "sev"}, "--mode other than snp needs --ovmf"},
       {{"--svsm", "s"}, "--svsm needs --ovmf"},
       {{"--ovmf", "o", "--svsm-boot", "--vcpu-sig", "1"}, "--svsm-boot does not go with --ovmf"},
+      {{"--guest-features", "0x19"},
+       "--guest-features: softsnp run launches 1 (SNPActive) and 9 (with RestrictedInjection) "
+       "only"},
       {{"--vmm-type", "qemu"}, "--vmm-type other than softsnp needs --ovmf"},
       {{"--ovmf", "o", "--vmm-type", "softsnp"}, "--vmm-type softsnp does not go with --ovmf"},
       {{"--ovmf", "o"}, "--vcpu-type, --vcpu-sig or --vcpu-family is missing"},

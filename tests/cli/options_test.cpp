@@ -64,6 +64,27 @@ TEST(Options, Svsm) {
   EXPECT_NE(refused.error().text.find("--svsm needs --mode snp"), std::string::npos);
 }
 
+TEST(Options, Vcpus) {
+  EXPECT_EQ(parse({"run"})->vcpus, 1u);
+  EXPECT_EQ(parse({"run", "--smp", "64"})->vcpus, 64u);
+  for (const char* number : {"0", "65", "4294967297", "-1", "two"}) {
+    const auto refused = parse({"run", "--smp", number});
+    ASSERT_FALSE(refused.ok()) << number;
+    EXPECT_EQ(refused.error().status, 2);
+    EXPECT_NE(refused.error().text.find("--smp: expected NUMBER from 1 to 64"), std::string::npos)
+        << refused.error().text;
+  }
+}
+
+TEST(Options, Injection) {
+  using snp::InjectionMode;
+  EXPECT_EQ(parse({"run"})->injection, InjectionMode::normal);
+  EXPECT_EQ(parse({"run", "--injection", "normal"})->injection, InjectionMode::normal);
+  EXPECT_EQ(parse({"run", "--injection", "restricted"})->injection, InjectionMode::restricted);
+  EXPECT_EQ(parse({"run", "--injection", "alternate"})->injection, InjectionMode::alternate);
+  EXPECT_EQ(parse({"run", "--injection", "restricted,alternate"}).error().status, 2);
+}
+
 TEST(Options, Acceptance) {
   EXPECT_EQ(parse({"run"})->acceptance, image::Acceptance::eager);
   EXPECT_EQ(parse({"run", "--kernel", "k", "--accept", "lazy"})->acceptance,

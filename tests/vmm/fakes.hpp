@@ -307,6 +307,8 @@ class FakeKvm final : public kvm::Kvm {
   Result<std::unique_ptr<kvm::Vm>, kvm::Error> create_vm(const kvm::VmConfig& config) override {
     type = config.type;
     guest_requests_per_second = config.guest_requests_per_second;
+    vmsa_features = config.vmsa_features;
+    alternate_injection = config.alternate_injection;
     return std::unique_ptr<kvm::Vm>(std::move(prepared_));
   }
   std::vector<kvm::CpuidEntry> supported_cpuid(kvm::VmType) const override { return cpuid; }
@@ -330,6 +332,8 @@ class FakeKvm final : public kvm::Kvm {
   FakeVm& vm;
   kvm::VmType type = kvm::VmType::plain;
   u32 guest_requests_per_second = 0;
+  u64 vmsa_features = 0;
+  bool alternate_injection = false;
   std::vector<kvm::CpuidEntry> cpuid;
 };
 

@@ -68,6 +68,20 @@ TEST(Launch, CertificatesAndTheLimitOfRequestsReachTheHypervisor) {
   EXPECT_EQ(kvm.guest_requests_per_second, 7u);
 }
 
+TEST(Launch, TheInjectionModeReachesTheHypervisor) {
+  using snp::InjectionMode;
+  for (const auto mode :
+       {InjectionMode::normal, InjectionMode::restricted, InjectionMode::alternate}) {
+    FakeKvm kvm;
+    image::LaunchPlan plan = small_plan(image::Mode::snp);
+    plan.injection = mode;
+    ASSERT_TRUE(launch(kvm, {}, plan, nullptr).ok());
+    EXPECT_EQ(kvm.vmsa_features,
+              mode == InjectionMode::normal ? 0 : snp::feature::restricted_injection);
+    EXPECT_EQ(kvm.alternate_injection, mode == InjectionMode::alternate);
+  }
+}
+
 TEST(Launch, CorrectedCpuidPageIsUsedAndReported) {
   FakeKvm kvm;
   psp::CpuidPage accepted{};

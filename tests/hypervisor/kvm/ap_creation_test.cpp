@@ -27,7 +27,9 @@ u64 info(u32 apic_id, ApRequest request, u8 vmpl = 0) {
 
 // VMs whose guests are scripts: each step is the next VMRUN of whoever has the turn.
 struct ApVm : SnpVm {
-  explicit ApVm(u32 vcpus = 3) : SnpVm(nullptr, 0, vcpus) { register_ghcb(); }
+  explicit ApVm(u32 vcpus = 3, u64 vmsa_features = 0) : SnpVm(snp_config(vmsa_features), vcpus) {
+    register_ghcb();
+  }
 
   void create(u64 info1, u64 vmsa = vmsa_at, u64 features = of_guest) {
     page_exit(creation_page(info1, vmsa, features));
@@ -104,7 +106,7 @@ TEST(ApCreation, CreateRunsTheNewVmsaAtOnce) {
 }
 
 TEST(ApCreation, TheFirstAtAVmplDefinesItsInjectionMode) {
-  ApVm t;
+  ApVm t(3, snp::feature::restricted_injection);
   const u64 restricted = of_guest | snp::feature::restricted_injection;
   t.create(info(1, ApRequest::create_on_init, 2), vmsa_at, restricted);
   t.expect_answer(0, 0);

@@ -15,11 +15,18 @@ inline constexpr u64 test_mib = u64{1} << 20;
 inline constexpr GuestPhysical ghcb_at(2 * test_mib);
 inline constexpr u64 far_deadline = ~u64{0} >> 1;
 
+// KVM_SEV_INIT2 with VMSA features.
+inline VmConfig snp_config(u64 vmsa_features) {
+  VmConfig config;
+  config.type = VmType::snp;
+  config.vmsa_features = vmsa_features;
+  return config;
+}
+
 struct SnpVm {
   explicit SnpVm(Observer* observer = nullptr, u32 guest_requests_per_second = 0, u32 vcpus = 1)
       : SnpVm(VmConfig{VmType::snp, observer, guest_requests_per_second}, vcpus) {}
-  explicit SnpVm(const VmConfig& config, u32 vcpus = 1)
-      : port(64 * test_mib), kvm(make_kvm(port)) {
+  explicit SnpVm(const VmConfig& config, u32 vcpus = 1) : port(64 * test_mib), kvm(make_kvm(port)) {
     auto made = kvm->create_vm(config);
     EXPECT_TRUE(made.ok());
     vm = std::move(made.value());
