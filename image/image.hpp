@@ -38,7 +38,7 @@ struct Inputs {
   unsigned vcpu_count = 1;  // announced in the MADT, APIC ids from 0
   // lazy: mode snp and a bzImage that knows how.
   Acceptance acceptance = Acceptance::eager;
-  std::optional<Svsm> svsm = {};  // mode snp
+  std::optional<Svsm> svsm = {};                              // mode snp
   snp::InjectionMode injection = snp::InjectionMode::normal;  // mode snp
 };
 

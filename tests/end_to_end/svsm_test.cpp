@@ -24,6 +24,14 @@ TEST(Svsm, ConformsInTheMachine) {
   EXPECT_TRUE(guest.printed("SVSM conformance: 236 judged, 0 failed")) << guest.output();
 }
 
+TEST(Svsm, ConformsUnderRestrictedInjection) {
+  GuestOptions options = svsm_case();
+  options.injection = snp::InjectionMode::restricted;
+  GuestRun guest(options);
+  EXPECT_EQ(guest.run().kind, OutcomeKind::powered_off) << guest.outcome().text;
+  EXPECT_TRUE(guest.printed("SVSM conformance: 236 judged, 0 failed")) << guest.output();
+}
+
 TEST(Svsm, RunsRepeat) {
   GuestRun first(svsm_case()), second(svsm_case());
   first.run();

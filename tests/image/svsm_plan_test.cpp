@@ -104,6 +104,7 @@ TEST_F(SvsmPlan, IsToldTheGuestsStartAndTheMemoryMap) {
   const auto pages = load<boot::SvsmLaunchPages>(*plan, plan->entry_state.rdi);
   const boot::SvsmLaunch& launch = pages.launch;
   EXPECT_EQ(std::memcmp(pages.guest.raw, without->entry_state.raw, sizeof pages.guest), 0);
+  EXPECT_EQ(pages.guest.sev_features, 1u);
   EXPECT_EQ(launch.vcpu_count, 3u);
   EXPECT_EQ(launch.guest_vmpl, 2u);
   EXPECT_EQ(launch.own.start, plan->layout.svsm.start.value());
@@ -135,6 +136,17 @@ TEST_F(SvsmPlan, MemoryAbove4GiB) {
   ASSERT_TRUE(plan) << plan.error().text;
   EXPECT_EQ(plan->layout.svsm.end().value(), u64{3} << 30);
   EXPECT_EQ(translate(*plan, (u64{5} << 30) + 0x12345), (u64{5} << 30) + 0x12345);
+}
+
+TEST_F(SvsmPlan, TheInjectionModeIsVmpl0s) {
+  Inputs inputs = inputs_with(kernel);
+  inputs.injection = snp::InjectionMode::restricted;
+  const auto plan = build(inputs);
+  ASSERT_TRUE(plan) << plan.error().text;
+  EXPECT_EQ(plan->entry_state.sev_features, snp::launch_features(inputs.injection));
+  EXPECT_EQ(load<boot::SvsmLaunchPages>(*plan, plan->entry_state.rdi).guest.sev_features, 1u);
+  inputs.injection = snp::InjectionMode::alternate;
+  EXPECT_NE(error(inputs).find("emulates the APIC"), std::string::npos);
 }
 
 TEST_F(SvsmPlan, Refusals) {
