@@ -250,7 +250,7 @@ Result<void, ImageError> Assembly::place_initrd(u64 highest) {
 
 void Assembly::leave_unaccepted() {
   const Layout& at = plan_.layout;
-  const std::vector<RamRange> needed{{at.kernel_start, at.kernel_end - at.kernel_start}};
+  const std::vector<RamRange> needed{{at.kernel_start, at.kernel_end - at.kernel_start}, at.svsm};
   plan_.unaccepted = unaccepted_blocks(memory_.regions(Contents::left_out), needed);
   place(low::setup_data + sizeof(boot::CcBlobNode), as_bytes(efi_setup_node()));
   place(low::efi_runtime_data, efi_runtime_data(plan_));

@@ -85,12 +85,17 @@ svm::Vmsa ap_state(Mode mode) {
   svm::Vmsa state = common_state(mode, GuestPhysical(0xFFF0));
   const svm::SegmentRegister data{0, data_type | attribute::code_or_data | attribute::present,
                                   real_mode_limit, 0};
-  state.es = state.ss = state.ds = state.fs = state.gs = data;
+  state.es = data;
+  state.ss = data;
+  state.ds = data;
+  state.fs = data;
+  state.gs = data;
   state.cs = data;
   state.cs.attributes = code_type | attribute::code_or_data | attribute::present;
   state.cs.selector = 0xF000;
   state.cs.base = 0xFFFF0000;
-  state.gdtr = state.idtr = {0, 0, real_mode_limit, 0};
+  state.gdtr = {0, 0, real_mode_limit, 0};
+  state.idtr = {0, 0, real_mode_limit, 0};
   state.cr0 = x86::cr0::et;
   if (mode == Mode::sev_es) {
     state.cs.selector = static_cast<u16>(low::boot_code.value() >> 4);

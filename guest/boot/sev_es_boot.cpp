@@ -50,7 +50,7 @@ static_assert(valid_byte(field::sw_exitcode) == valid_byte(field::sw_exitinfo1) 
       "  mov %%ebx, %%eax\n"
       "  xor %%edx, %%edx\n"
       "  wrmsr\n"
-      "  rep vmmcall\n"  // VMGEXIT
+      "  rep; vmmcall\n"  // VMGEXIT
       "  cmpl $0, %c[at_info1](%%r14)\n"
       "  jne 1f\n"
       "  mov %%r11d, %%eax\n"
@@ -63,7 +63,7 @@ static_assert(valid_byte(field::sw_exitcode) == valid_byte(field::sw_exitinfo1) 
       "  mov %[terminate], %%eax\n"
       "  xor %%edx, %%edx\n"
       "  wrmsr\n"
-      "  rep vmmcall\n"
+      "  rep; vmmcall\n"
       "  ud2\n"
       ".code16\n"
       "softsnp_sev_es_boot_ap:\n"

@@ -43,12 +43,14 @@ inline Cpuid cpuid(u32 leaf, u32 subleaf = 0) {
   return r;
 }
 inline u64 rdrand() {
-  u64 value;
-  bool good = false;
-  while (!good) {
+  for (;;) {
+    u64 value;
+    bool good;
     asm volatile("rdrand %0" : "=r"(value), "=@ccc"(good));
+    if (good) {
+      return value;
+    }
   }
-  return value;
 }
 inline void out8(u16 port, u8 value) {
   asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));

@@ -121,7 +121,7 @@ bool CpuidTable::in_range(u32 leaf) const {
 }
 
 Handled<CpuidValue> CpuidTable::with_apic_ids(u32 leaf, CpuidValue value, HostCpuid& host) const {
-  const auto theirs = host.cpuid(leaf, 0);
+  auto theirs = host.cpuid(leaf, 0);
   if (!theirs) {
     return theirs;
   }

@@ -152,7 +152,7 @@ Checked<GuestMessenger::Delivery> GuestMessenger::send(u8 type, u8 version, Byte
   const u64 sequence = u64{before} + 1;
   seal(type, version, request, sequence);
   __builtin_memcpy(pages_.request, pages_.staging, page_size);
-  const auto delivery = deliver(extended, pages_needed);
+  auto delivery = deliver(extended, pages_needed);
   if (!delivery) {
     wipe_key();
     return delivery;

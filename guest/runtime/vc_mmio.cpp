@@ -39,8 +39,7 @@ Handled<u64> read_device(const VcEvent& event, GuestVirtual at) {
   GhcbClient& client = event.ghcb();
   client.begin();
   client.use_buffer();
-  const auto done =
-      client.call(number(ghcb::Event::mmio_read), from->value(), event.instruction.size);
+  auto done = client.call(number(ghcb::Event::mmio_read), from->value(), event.instruction.size);
   if (!done) {
     return done;
   }

@@ -58,6 +58,13 @@ ResultCode perform(Request& request, PageEntry entry) {
   return entry.validate() ? validate(request, entry) : rescind(request.platform, entry);
 }
 
+// Guests try 2 MiB first and expect the mismatch.
+void note(FailedEntry& failed, PageEntry entry, ResultCode result) {
+  if (result != fail_size_mismatch) {
+    failed = {entry, result, failed.count + 1};
+  }
+}
+
 ResultCode perform_all(Request& request, PageList& list) {
   u64 spent = 0;
   for (; !list.done(); list.advance()) {
@@ -66,6 +73,7 @@ ResultCode perform_all(Request& request, PageList& list) {
     }
     const PageEntry entry = list.entry();
     if (const ResultCode result = perform(request, entry); result != ResultCode::success) {
+      note(request.state.failed, entry, result);
       return result;
     }
     spent += entry.validate() ? bytes(entry.size()) : 0;

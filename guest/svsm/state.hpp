@@ -1,11 +1,20 @@
 // What the SVSM knows, one for all vCPUs. Freestanding.
 #pragma once
 
+#include "arch/svsm/page_list.hpp"
+#include "arch/svsm/result_code.hpp"
 #include "guest/svsm/deposits.hpp"
 #include "guest/svsm/memory_map.hpp"
 #include "guest/svsm/vcpu_table.hpp"
 
 namespace softsnp::svsm {
+
+// The entry of a PVALIDATE call that failed last, and how many have: whoever runs this says so.
+struct FailedEntry {
+  PageEntry entry;
+  ResultCode result = ResultCode::success;
+  u64 count = 0;
+};
 
 struct State {
   MemoryMap memory;
@@ -13,6 +22,7 @@ struct State {
   Deposits deposits;
   Vmpl guest_vmpl = Vmpl::vmpl2;
   u64 sev_features = 0;  // of the startup vCPU
+  FailedEntry failed;
 
   // RAM that is neither the SVSM's nor a VMSA: PVALIDATE's and others' first check.
   bool is_guests(const Stretch& range) const {

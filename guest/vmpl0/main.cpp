@@ -20,12 +20,29 @@ void say_hello(Program& program) {
   console << u64{number(state.guest_vmpl)} << "\n";
 }
 
+// A few: a guest may fail as often as it likes.
+void report_failure(Program& program, guest::GhcbClient& client, u64 failed_before) {
+  constexpr u64 most_lines = 8;
+  const FailedEntry& failed = program.state.failed;
+  if (failed.count == failed_before || failed.count > most_lines) {
+    return;
+  }
+  Console console(client);
+  console << "softsnp SVSM: PVALIDATE of ";
+  console.hex(failed.entry.page().value())
+      << (failed.entry.raw_size() == 0 ? ", 4K, " : ", 2M, ")
+      << (failed.entry.validate() ? "validate" : "rescind") << ": ";
+  console.hex(number(failed.result)) << "\n";
+}
+
 Turn serve_once(Program& program, usize processor) {
   const Locked locked(program.lock);
   guest::GhcbClient client = own_ghcb(program);
   program.reporter.use(&client);
+  const u64 failed_before = program.state.failed.count;
   const Turn turn = serve({program.platform, program.state, program.reporter, nullptr}, processor);
   program.reporter.use(nullptr);
+  report_failure(program, client, failed_before);
   return turn;
 }
 

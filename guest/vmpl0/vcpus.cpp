@@ -55,6 +55,11 @@ svm::SegmentRegister table(const void* base, usize bytes) {
   return {0, 0, static_cast<u32>(bytes - 1), reinterpret_cast<u64>(base)};
 }
 
+// The SVSM's, which may be under restricted injection where the guest is not.
+u64 own_features(Program& program) {
+  return program.processor.read_msr(x86::msr::sev_status) >> snp::sev_status::feature_shift;
+}
+
 // As this processor has it; the new one starts at its own stack with its number.
 void fill(Program& program, svm::Vmsa& vmsa, usize index) {
   vmsa.cs = code_segment();
@@ -77,8 +82,7 @@ void fill(Program& program, svm::Vmsa& vmsa, usize index) {
   vmsa.rip = reinterpret_cast<u64>(svsm_processor_entry);
   vmsa.rsp = stack_top(index);
   vmsa.rdi = index;
-  // The same for all of VMPL0: restricted injection, if it has that, is not the guest's.
-  vmsa.sev_features = guest::rdmsr(x86::msr::sev_status) >> snp::sev_status::feature_shift;
+  vmsa.sev_features = own_features(program);
 }
 
 }  // namespace

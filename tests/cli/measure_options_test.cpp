@@ -56,6 +56,7 @@ TEST(MeasureOptions, ContradictionsAreNamed) {
   const std::pair<std::vector<const char*>, const char*> cases[] = {
       {{"--mode", "sev"}, "--mode other than snp needs --ovmf"},
       {{"--svsm", "s"}, "--svsm needs --ovmf"},
+      {{"--ovmf", "o", "--svsm-boot", "--vcpu-sig", "1"}, "--svsm-boot does not go with --ovmf"},
       {{"--guest-features", "0x19"},
        "--guest-features: softsnp run launches 1 (SNPActive) and 9 (with RestrictedInjection) "
        "only"},

@@ -56,6 +56,26 @@ TEST(Options, Defaults) {
   EXPECT_FALSE(options->timeout);
 }
 
+TEST(Options, Svsm) {
+  EXPECT_FALSE(parse({"run"})->svsm);
+  EXPECT_TRUE(parse({"run", "--svsm", "--smp", "4"})->svsm);
+  const auto refused = parse({"run", "--svsm", "--mode", "sev"});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().text.find("--svsm needs --mode snp"), std::string::npos);
+}
+
+TEST(Options, Vcpus) {
+  EXPECT_EQ(parse({"run"})->vcpus, 1u);
+  EXPECT_EQ(parse({"run", "--smp", "64"})->vcpus, 64u);
+  for (const char* number : {"0", "65", "4294967297", "-1", "two"}) {
+    const auto refused = parse({"run", "--smp", number});
+    ASSERT_FALSE(refused.ok()) << number;
+    EXPECT_EQ(refused.error().status, 2);
+    EXPECT_NE(refused.error().text.find("--smp: expected NUMBER from 1 to 64"), std::string::npos)
+        << refused.error().text;
+  }
+}
+
 TEST(Options, Injection) {
   using snp::InjectionMode;
   EXPECT_EQ(parse({"run"})->injection, InjectionMode::normal);

@@ -155,6 +155,7 @@ vmm::RunOutcome GuestRun::perform() {
       options_.kernel, options_.initrd, options_.append, options_.memory, options_.mode, 51, {},
       options_.vcpus};
   inputs.injection = options_.injection;
+  inputs.acceptance = options_.acceptance;
   if (options_.mode == image::Mode::snp) {
     const auto supported = vmm::guest_cpuid(*kvm_, kvm::VmType::snp, options_.vcpus);
     inputs.c_bit = vmm::c_bit(supported);

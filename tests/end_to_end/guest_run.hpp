@@ -24,6 +24,7 @@ struct GuestOptions {
   image::Mode mode = image::Mode::snp;
   std::string append;
   u64 memory = u64{32} << 20;
+  image::Acceptance acceptance = image::Acceptance::eager;
   unsigned vcpus = 1;
   bool svsm = false;
   u64 seed = 0;

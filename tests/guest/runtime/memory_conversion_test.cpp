@@ -209,6 +209,21 @@ TEST(MemoryConversion, LyingCounters) {
   }
 }
 
+// The counter goes back to what was done already.
+TEST(MemoryConversion, CountersThatGoBack) {
+  World w;
+  w.host.entries_per_exit = 4;
+  unsigned exits = 0;
+  w.host.lie_by_page = [&](const ghcb::Ghcb&, ghcb::Ghcb& answer) {
+    if (++exits == 2) {
+      store_le(answer.raw + ghcb::shared_buffer_offset, ghcb::PageStateHeader{3, 9, 0});
+    }
+  };
+  const auto result = w.conversion.make_shared(small_range(w));
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error(), Cause::page_state_lie);
+}
+
 TEST(GhcbSetup, SharesRegistersAndClears) {
   World w;
   GhcbSetup setup{w.host, w.validation, w.map};

@@ -44,6 +44,9 @@ TEST(Pvalidate, Validates_zeroed_and_grants_the_guest_alone) {
 TEST(Pvalidate, No_change_is_an_error_unless_ignored) {
   World world;
   EXPECT_EQ(world.pvalidate_one(validate(World::free_page)), number(fail_no_change));
+  EXPECT_EQ(world.state.failed.count, 1u);
+  EXPECT_EQ(world.state.failed.entry.value, validate(World::free_page).value);
+  EXPECT_EQ(world.state.failed.result, fail_no_change);
   EXPECT_EQ(world.list_next(World::list), 0);
   EXPECT_EQ(world.pvalidate_one(validate(World::free_page, small, true)), 0u);
   ASSERT_EQ(world.pvalidate_one(rescind(World::free_page)), 0u);
@@ -57,6 +60,7 @@ TEST(Pvalidate, A_large_entry_over_small_pages_is_a_size_mismatch_that_the_guest
   world.put_list(World::list, {rescind(block, large), rescind(World::free_page)});
   EXPECT_EQ(world.call(CoreCall::pvalidate, {0, World::list.value()}), number(fail_size_mismatch));
   EXPECT_EQ(world.list_next(World::list), 0);
+  EXPECT_EQ(world.state.failed.count, 0u) << "expected of guests";
   EXPECT_TRUE(world.platform.at(block).validated);
   EXPECT_EQ(world.platform.at(block).permissions[2], full_permissions);
   world.platform.store(World::list + 2, u16{1});
