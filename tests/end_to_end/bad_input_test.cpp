@@ -141,6 +141,7 @@ TEST(BadInput, InjectionModesThatCannotBe) {
   const TemporaryFile kernel(truncated_bzimage());
   expect_refused({"run", "--injection", "alternate", "--kernel", kernel.path()}, kernel.path());
   expect_refused({"run", "--injection", "both"}, "--injection");
+  expect_refused({"run", "--svsm", "--injection", "alternate"}, "emulates the APIC");
   expect_refused({"measure", "--guest-features", "0x19"}, "--guest-features");
   expect_refused({"measure", "--guest-features", "0x11"}, "--guest-features");
   expect_refused({"measure", "--guest-features", "8"}, "--guest-features");

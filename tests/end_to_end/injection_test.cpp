@@ -25,6 +25,24 @@ TEST(InjectionLinux, TerminatesByName) {
   EXPECT_TRUE(run.output().empty()) << run.output();
 }
 
+// The SVSM's own vCPUs are guarded, those of the kernel below it are not: it takes normal
+// interrupts.
+TEST(InjectionLinux, RunsBelowAGuardedSvsm) {
+  const LinuxGuest linux_guest;
+  if (!linux_guest.is_there()) {
+    GTEST_SKIP() << "no kernel";
+  }
+  const TemporaryFile initrd(linux_guest.initrd_with_tools());
+  const ProgramResult boot =
+      run_program({"run", "--svsm", "--smp", "2", "--injection", "restricted", "--timeout", "250",
+                   "--kernel", guest_file("vmlinuz-6.12"), "--initrd", initrd.path(), "--append",
+                   LinuxGuest::append_for("svsm.sh") + " softsnp.nonce=" + std::string(128, 'a')});
+  EXPECT_EQ(boot.status, 0) << boot.err;
+  for (const char* text : {"SEV: SNP running at VMPL2.", "smp: Brought up 1 node, 2 CPUs"}) {
+    EXPECT_NE(boot.out.find(text), std::string::npos) << text << " in: " << boot.out;
+  }
+}
+
 TEST(Injection, MeasureKnowsTheFeatures) {
   const ProgramResult measured = run_program({"measure", "--guest-features", "9"});
   ASSERT_EQ(measured.status, 0) << measured.err;
