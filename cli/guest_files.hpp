@@ -18,7 +18,7 @@ struct GuestOptions {
   std::string append;
   u64 memory = u64{512} << 20;
   image::Acceptance acceptance = image::Acceptance::eager;
-  bool svsm = false;  // the built-in one
+  bool svsm = false;                    // the built-in one
   std::optional<psp::Product> product;  // Genoa unless said
 };
 
