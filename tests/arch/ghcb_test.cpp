@@ -113,7 +113,7 @@ TEST(Termination, EventFieldsAndNames) {
   EXPECT_EQ(reason.code, 2u);
   EXPECT_STREQ(name(reason), "SNP features not sufficient");
   EXPECT_STREQ(name(TerminationReason{1, 4}), "CPUID page unusable");
-  EXPECT_STREQ(name(TerminationReason{5, 0}), "unknown reason set");
+  EXPECT_STREQ(name(TerminationReason{6, 0}), "unknown reason set");
   EXPECT_STREQ(name(TerminationReason{1, 99}), "unknown reason of set 1");
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 using image::Mode;
 
-constexpr GuestPhysical page(0x600000);  // guest_cases.cpp, case_secret
+constexpr GuestPhysical page(0x800000);  // guest_cases.cpp, case_secret
 constexpr u64 first = 0x0123456789ABCDEF, second = 0xFEDCBA9876543210;
 
 class Owner final : public vmm::GuestOwner {
@@ -63,7 +63,7 @@ TEST_P(LaunchSecret, IsReadableInTheGuest) {
   GuestRun run(secret_case(GetParam(), owner));
   run.run();
   EXPECT_EQ(run.outcome().kind, vmm::OutcomeKind::powered_off) << run.outcome().text;
-  EXPECT_TRUE(run.printed("page at 0x600000: 0x123456789abcdef 0xfedcba9876543210"))
+  EXPECT_TRUE(run.printed("page at 0x800000: 0x123456789abcdef 0xfedcba9876543210"))
       << run.output();
 }
 
