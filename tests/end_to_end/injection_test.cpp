@@ -12,9 +12,7 @@ namespace {
 // Linux 6.12 knows neither mode: its decompressor says so before it does anything else.
 TEST(InjectionLinux, TerminatesByName) {
   LinuxGuest linux_guest;
-  if (!linux_guest.is_there()) {
-    GTEST_SKIP() << "no kernel";
-  }
+  ASSERT_TRUE(linux_guest.is_there()) << "no kernel: scripts/fetch_kernels.sh";
   GuestOptions options = linux_guest.options(image::Mode::snp);
   options.injection = snp::InjectionMode::restricted;
   GuestRun run(std::move(options));
@@ -29,9 +27,7 @@ TEST(InjectionLinux, TerminatesByName) {
 // interrupts.
 TEST(InjectionLinux, RunsBelowAGuardedSvsm) {
   const LinuxGuest linux_guest;
-  if (!linux_guest.is_there()) {
-    GTEST_SKIP() << "no kernel";
-  }
+  ASSERT_TRUE(linux_guest.is_there()) << "no kernel: scripts/fetch_kernels.sh";
   const TemporaryFile initrd(linux_guest.initrd_with_tools());
   const ProgramResult boot =
       run_program({"run", "--svsm", "--smp", "2", "--injection", "restricted", "--timeout", "250",
