@@ -9,7 +9,6 @@ const char* name(StepKind kind) {
     case StepKind::tlb_flush:
       return "TLB flush";
     case StepKind::table_entry:
-      return "page table";
     case StepKind::table_split:
       return "page table";
     case StepKind::pvalidate:
