@@ -110,7 +110,7 @@ TEST(Injection, TwoRunsAreOne) {
 
 using Edit = std::function<void(svm::Vmcb&)>;
 
-GuestOptions edited(GuestOptions options, Edit edit) {
+GuestOptions edited(GuestOptions options, const Edit& edit) {
   options.host = [edit](machine::HostPort& honest) -> std::unique_ptr<machine::HostPort> {
     auto host = std::make_unique<EntryEditor>(honest);
     host->at_each_entry(edit);

@@ -21,18 +21,16 @@ struct LazyRun {
 LazyRun run_lazily(const std::string& memory, const std::string& initrd, const std::string& append,
                    const Arguments& more = {}) {
   const TemporaryFile stats("");
-  LazyRun run;
   Arguments arguments = {
       "run",      "--accept", "lazy",       "--kernel",  guest_file("vmlinuz-6.12"),
       "--initrd", initrd,     "--memory",   memory,      "--append",
       append,     "--stats",  stats.path(), "--timeout", "800"};
   arguments.insert(arguments.end(), more.begin(), more.end());
-  run.program = run_program(arguments);
-  EXPECT_EQ(run.program.status, 0) << run.program.err;
+  ProgramResult program = run_program(arguments);
+  EXPECT_EQ(program.status, 0) << program.err;
   const auto all = nlohmann::json::parse(contents_of(stats.path()), nullptr, false);
   EXPECT_TRUE(all.is_object());
-  run.validation = all.is_object() ? all["validation"] : nlohmann::json::object();
-  return run;
+  return {std::move(program), all.is_object() ? all["validation"] : nlohmann::json::object()};
 }
 
 void expect_passed(const LazyRun& run) {

@@ -42,7 +42,7 @@ struct SvsmPlan : testing::Test {
     inputs.vcpu_count = 3;
     return inputs;
   }
-  std::string error(Inputs inputs) const {
+  std::string error(const Inputs& inputs) const {
     const auto plan = build(inputs);
     return plan ? "" : plan.error().text;
   }

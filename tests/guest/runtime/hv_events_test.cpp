@@ -14,7 +14,6 @@ namespace {
 
 using ghcb::Event;
 namespace flag = ghcb::doorbell;
-namespace field = ghcb::field;
 
 struct Ask {
   u64 code, info1, info2, rcx;

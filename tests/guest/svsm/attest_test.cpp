@@ -1,6 +1,8 @@
 // Attestation and vTPM protocols. SVSM sheet 5, 6.
 #include <openssl/sha.h>
 
+#include <string>
+
 #include "tests/guest/svsm/expectations.hpp"
 
 namespace softsnp::svsm::test {
@@ -15,12 +17,10 @@ class FakeVtpm final : public Vtpm {
  public:
   usize execute(const u8* command, usize bytes, u8* response) override {
     last.assign(command, command + bytes);
-    std::memcpy(response, "answer", 6);
-    return 6;
+    return std::string("answer").copy(reinterpret_cast<char*>(response), 6);
   }
   usize endorsement_key(u8* to, usize) override {
-    std::memcpy(to, "EK-public", 9);
-    return 9;
+    return std::string("EK-public").copy(reinterpret_cast<char*>(to), 9);
   }
   std::vector<u8> last;
 };
