@@ -13,7 +13,7 @@ struct Bytes {
 };
 
 // Every field of the list at its offset; all other bytes are reserved and live in raw.
-union Vmsa {
+union alignas(8) Vmsa {
   u8 raw[page_size];
 #define FIELD(offset, type, name)  \
   struct __attribute__((packed)) { \
