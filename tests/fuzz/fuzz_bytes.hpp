@@ -13,6 +13,7 @@ class Bytes {
  public:
   explicit Bytes(std::span<const u8> data) : left_(data) {}
   bool empty() const { return left_.empty(); }
+  usize size() const { return left_.size(); }
   template <class T>
   T take() {
     T value{};
