@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 cmake --install "$build" --component guest --prefix "$work/prefix" > "$work/install.log"
 mkdir "$work/project"
 cp "$here/CMakeLists.txt" "$here/consumer.cpp" "$work/project"
-cmake -S "$work/project" -B "$work/build" -DCMAKE_CXX_COMPILER="$compiler" \
+cmake -G Ninja -S "$work/project" -B "$work/build" -DCMAKE_CXX_COMPILER="$compiler" \
   -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$work/prefix" > "$work/configure.log" ||
   { cat "$work/configure.log"; exit 1; }
 cmake --build "$work/build" > "$work/build.log" || { cat "$work/build.log"; exit 1; }
