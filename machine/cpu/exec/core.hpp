@@ -40,7 +40,9 @@ struct TlbEntry {
   u64 read_tag = ~u64{0};
   u64 write_tag = ~u64{0};
   u64 addend = 0;
-  u64 frame = 0;  // sPA page number behind it, for invalidation; bit 63: global
+  u64 frame = 0;  // sPA page number behind it, for invalidation; with global_flag
+  static constexpr u64 global_flag = u64{1} << 63;
+  u64 page_number() const { return frame & ~global_flag; }
 };
 static_assert(sizeof(TlbEntry) == 32);
 
@@ -74,6 +76,21 @@ class MemoryPort {
   // is set. The pointer is good for this access only. A write may be assumed to happen: code
   // decoded from those bytes is dropped. Fills the core's TLB where later accesses may go direct.
   virtual u8* translate(Core& core, u64 linear, u32 size, Access access) = 0;
+  // The same with the bytes instead of a pointer. False: core.fault is set.
+  virtual bool load(Core& core, u64 linear, void* to, u32 size) {
+    const u8* from = translate(core, linear, size, Access::read);
+    if (from != nullptr) {
+      __builtin_memcpy(to, from, size);
+    }
+    return from != nullptr;
+  }
+  virtual bool store(Core& core, u64 linear, const void* from, u32 size) {
+    u8* to = translate(core, linear, size, Access::write);
+    if (to != nullptr) {
+      __builtin_memcpy(to, from, size);
+    }
+    return to != nullptr;
+  }
 };
 
 struct Counters {

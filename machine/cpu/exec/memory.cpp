@@ -24,11 +24,9 @@ bool load_any(Core& core, u64 linear, void* to, u32 size) {
   while (done < size) {
     const u64 at = wrap(core, linear + done);
     const u32 part = bytes_in_page(at, size - done);
-    const u8* from = core.memory->translate(core, at, part, Access::read);
-    if (from == nullptr) {
+    if (!core.memory->load(core, at, static_cast<u8*>(to) + done, part)) {
       return false;
     }
-    std::memcpy(static_cast<u8*>(to) + done, from, part);
     done += part;
   }
   return true;
@@ -57,11 +55,9 @@ bool store_any(Core& core, u64 linear, const void* from, u32 size) {
   while (done < size) {
     const u64 at = wrap(core, linear + done);
     const u32 part = bytes_in_page(at, size - done);
-    u8* to = core.memory->translate(core, at, part, Access::write);
-    if (to == nullptr) {
+    if (!core.memory->store(core, at, static_cast<const u8*>(from) + done, part)) {
       return false;
     }
-    std::memcpy(to, static_cast<const u8*>(from) + done, part);
     done += part;
   }
   return true;

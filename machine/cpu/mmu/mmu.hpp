@@ -50,6 +50,8 @@ class Mmu final : public MemoryPort {
 
   // MemoryPort: data access with the core's privilege; all checks; fills the TLB.
   u8* translate(Core& core, u64 linear, u32 size, Access access) override;
+  bool load(Core& core, u64 linear, void* to, u32 size) override;
+  bool store(Core& core, u64 linear, const void* from, u32 size) override;
   // For observers: stores to the frame are told from now on; and who hears of them.
   void watch_stores(SystemPhysical page);
   void set_store_listener(StoreListener* listener) { store_watch_.set_listener(listener); }
@@ -85,7 +87,8 @@ class Mmu final : public MemoryPort {
   // itself changed.
   void mode_changed(Core& core);
   // With a bus layer present accesses go through a buffer; this hands the last write on to the
-  // layer, and tells of a watched store. Called before the next access and when the executor stops.
+  // layer, and the first writes to a fresh frame to the frame, and tells of a watched store. Called
+  // before the next access and when the executor stops.
   void settle() {
     if (unsettled_) [[unlikely]] {
       settle_slow();
@@ -127,6 +130,7 @@ class Mmu final : public MemoryPort {
   void settle_slow();
   void note_watched_write(Core& core, SystemPhysical at, u32 size);
   u8* through_bus_layer(const Translation& t, u32 size, Access access);
+  u8* copy_of(const Translation& t, u32 size);
   void drop_frames(Core& core, u64 first, u64 count);
   void end_direct_writes(Core& core, u64 page_number);
   void apply(Core& core, const memory::Invalidation& change);
@@ -153,8 +157,17 @@ class Mmu final : public MemoryPort {
   memory::Rule ask(const Core& core, u64 linear, const memory::AccessRequest& request);
   bool check_rmp(Core& core, u64 linear, Access access, Rights rights, const Translation& t);
   bool write_allowed_too(Core& core, const Translation& t, Rights rights) const;
-  u8* access_page(Core& core, u64 linear, u32 size, Access access, Rights rights, bool fill_tlb);
-  void fill(Core& core, u64 linear, bool readable, bool writable, const Translation& t, u8* host);
+  // What an access wants of its page.
+  enum class Want : u8 {
+    pointer,  // and the TLB filled
+    bytes,    // the same, or a copy that is good to the next settle()
+    once,     // a pointer for this access only
+  };
+  u8* access_page(Core& core, u64 linear, u32 size, Access access, Rights rights, Want want);
+  TlbEntry& fill(Core& core, u64 linear, bool readable, bool writable, const Translation& t,
+                 u8* host);
+  u8* begin_first_write(Core& core, u64 linear, const Translation& t);
+  void end_first_write();
   Rights rights_of(const Core& core) const {
     return core.state.cpl == 3 ? Rights::user : Rights::supervisor;
   }
@@ -171,11 +184,21 @@ class Mmu final : public MemoryPort {
   static constexpr unsigned fetch_entries = 256;
   FetchEntry fetch_[fetch_entries];
   bool fetched_global_ = false;
-  // Stands between a core and a bus layer (machine/memory/dram/bus_layer.hpp).
+  // Stands between a core and a bus layer (machine/memory/dram/bus_layer.hpp), or a frame whose
+  // form a glance does not change.
   alignas(page_size) u8 bus_buffer_[page_size];
   SystemPhysical bus_write_at_;
   memory::KeyId bus_write_key_ = memory::KeyId::none;
   u32 bus_write_size_ = 0;
+  // A fresh frame, written here until the next settle(): mostly that shows zeros, and the frame
+  // stays fresh (memory::Dram::first_write()).
+  struct FirstWrite {
+    SystemPhysical page;
+    memory::KeyId key = memory::KeyId::none;
+    TlbEntry* entry = nullptr;  // null: none under way
+  };
+  FirstWrite first_write_;
+  alignas(page_size) u8 first_bytes_[page_size];
   bool unsettled_ = false;
   StoreWatch store_watch_;
   // What an sPA without DRAM reads as; writes to it vanish.

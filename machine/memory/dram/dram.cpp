@@ -61,16 +61,21 @@ void Dram::convert(SystemPhysical page, KeyId key) {
   }
 }
 
-// Whoever holds a host pointer for the old form sees wrong bytes from here on.
-void Dram::relabel(SystemPhysical page, KeyId key) {
-  const u64 number = checked_number(page);
+// Whether some core has to hear of the new form: whoever holds a host pointer for the old one sees
+// wrong bytes from here on.
+bool Dram::set_form(u64 number, KeyId key) {
   if (forms_[number] == key) {
-    return;
+    return false;
   }
   forms_[number] = key;
-  if (marks_[number] != 0) {
+  const bool known = (marks_[number] & (watched_mark | pointer_mark)) != 0;
+  marks_[number] &= static_cast<u8>(~(pointer_mark | glance_mask));
+  return known;
+}
+
+void Dram::relabel(SystemPhysical page, KeyId key) {
+  if (set_form(checked_number(page), key)) {
     log_.append(page.page(), Change::form);
-    marks_[number] &= watched_mark;
   }
 }
 
@@ -78,11 +83,7 @@ void Dram::relabel(SystemPhysical page, KeyId key) {
 void Dram::relabel_large(SystemPhysical page, KeyId key) {
   bool any = false;
   for (u64 number = page.page_number(); number < page.page_number() + 512; ++number) {
-    if (forms_[number] != key) {
-      forms_[number] = key;
-      any = any || marks_[number] != 0;
-      marks_[number] &= watched_mark;
-    }
+    any = set_form(number, key) || any;
     log_contents(SystemPhysical(number << page_shift));
   }
   if (any) {
@@ -125,8 +126,7 @@ void Dram::reencrypt_in_place(SystemPhysical page, KeyId from, KeyId to) {
 void Dram::zero_frame(SystemPhysical page, KeyId key) {
   relabel(page, key);
   u8* bytes = base_ + page.page().value();
-  // Reading an untouched frame maps the host's shared zero page; writing would commit one.
-  if (!all_zero(bytes, page_size)) {
+  if (is_written(page.page_number()) && !all_zero(bytes, page_size)) {
     std::memset(bytes, 0, page_size);
   }
   log_contents(page);
@@ -152,6 +152,11 @@ void Dram::zero_frames(SystemPhysical page, u64 count, KeyId key) {
   }
   if (count != 0) {
     frames_.discard(first.value(), count * page_size);
+    for (u64 number = first.page_number(); number < first.page_number() + count; ++number) {
+      if ((marks_[number] & pointer_mark) == 0) {  // else a core may write it, unseen from here
+        marks_[number] &= static_cast<u8>(~(written_mark | first_write_mask));
+      }
+    }
   }
 }
 

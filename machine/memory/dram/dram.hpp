@@ -47,10 +47,28 @@ class Dram final : private KeyChangeListener {
   // page_size).
   u8* frame(SystemPhysical page, KeyId key) {
     const u64 number = checked_number(page);
+    marks_[number] |= written_mark;
     if (forms_[number] != key) [[unlikely]] {
       convert(page, key);
     }
     return base_ + (number << page_shift);
+  }
+  // For a reader that can do with a copy: whether read() is the better way to this frame under key,
+  // because it is held in another form and has been read so but little. Linux reads two bytes of
+  // each page that it validates, to evict stale cache lines (hardware sheet 1.1, EBX[31]): most
+  // such pages are not touched again for long, or written whole. Counts the read.
+  bool glance(SystemPhysical page, KeyId key) {
+    const u64 number = checked_number(page);
+    return forms_[number] != key && count_up(number, glance_step, glance_mask);
+  }
+  // For a writer: whether the frame is fresh, its host memory not committed, and read(), changes to
+  // the copy, write() are the better way to it, since a write() of zeros leaves it so. Guests clear
+  // far more than they use (Linux clears 6 % of memory as bounce buffers). Counts the try: a frame
+  // that is written again and again becomes an ordinary one.
+  bool first_write(SystemPhysical page) {
+    const u64 number = checked_number(page);
+    return (marks_[number] & (watched_mark | pointer_mark | written_mark)) == 0 &&
+           count_up(number, first_write_step, first_write_mask);
   }
   // The firmware's encryption in place: bytes seen under `from` become the plaintext under `to`.
   // Same outcome as read under from, write under to; no AES when the frame is already in `from`.
@@ -94,7 +112,19 @@ class Dram final : private KeyChangeListener {
   std::vector<u8> digest();
 
  private:
-  static constexpr u8 watched_mark = 1, pointer_mark = 2;
+  // Without written_mark the frame's host memory is all zero and not committed. The counts above
+  // the marks: uses of glance() since the last change of form, of first_write() since it was fresh.
+  static constexpr u8 watched_mark = 1, pointer_mark = 2, written_mark = 4;
+  static constexpr u8 glance_step = 8, glance_mask = 3 * glance_step;
+  static constexpr u8 first_write_step = 32, first_write_mask = 3 * first_write_step;
+  bool count_up(u64 number, u8 step, u8 mask) {
+    if ((marks_[number] & mask) == mask) {
+      return false;
+    }
+    marks_[number] = static_cast<u8>(marks_[number] + step);
+    return true;
+  }
+  bool is_written(u64 number) const { return (marks_[number] & written_mark) != 0; }
   u64 checked_number(SystemPhysical page) const {
     if (page.value() >= size_) [[unlikely]] {
       out_of_range(page, page_size);
@@ -105,6 +135,7 @@ class Dram final : private KeyChangeListener {
   void check_range(SystemPhysical at, u64 bytes) const;
 
   void convert(SystemPhysical page, KeyId key);
+  bool set_form(u64 number, KeyId key);
   void relabel(SystemPhysical page, KeyId key);
   void relabel_large(SystemPhysical page, KeyId key);
   void log_contents(SystemPhysical page);
@@ -113,6 +144,7 @@ class Dram final : private KeyChangeListener {
 
   SystemPhysical routed(SystemPhysical page) const;
   void load_blocks(SystemPhysical at, KeyId key, u8* to, u64 bytes);
+  void put(SystemPhysical at, const u8* from, u64 bytes);
   void store_blocks(SystemPhysical at, KeyId key, u8* from, u64 bytes);
   void read_chunk(SystemPhysical at, KeyId key, std::span<u8> to);
   void write_chunk(SystemPhysical at, KeyId key, std::span<const u8> from);

@@ -5,6 +5,7 @@
 
 #include "machine/memory/dram/dram.hpp"
 #include "machine/memory/dram/invariant.hpp"
+#include "machine/memory/dram/zero.hpp"
 
 namespace softsnp::memory {
 namespace {
@@ -45,7 +46,11 @@ SystemPhysical Dram::routed(SystemPhysical page) const {
 void Dram::load_blocks(SystemPhysical at, KeyId key, u8* to, u64 bytes) {
   const SystemPhysical held_at = routed(at.page()) + at.page_offset();
   const KeyId held = form(held_at);
-  std::memcpy(to, base_ + held_at.value(), bytes);
+  if (is_written(held_at.page_number())) {
+    std::memcpy(to, base_ + held_at.value(), bytes);
+  } else {
+    std::memset(to, 0, bytes);  // without a page fault of the host's
+  }
   if (held == key && held_at == at) {
     return;
   }
@@ -55,6 +60,16 @@ void Dram::load_blocks(SystemPhysical at, KeyId key, u8* to, u64 bytes) {
   if (key != KeyId::none) {
     keys_.decrypt_blocks(key, at, to, bytes / block_size);
   }
+}
+
+// To the frame as it is held. Zeros to a fresh frame commit nothing.
+void Dram::put(SystemPhysical at, const u8* from, u64 bytes) {
+  u8& marks = marks_[at.page_number()];
+  if ((marks & written_mark) != 0 || !all_zero(from, bytes)) {
+    marks |= written_mark;
+    std::memcpy(base_ + at.value(), from, bytes);
+  }
+  log_contents(at);
 }
 
 // The way back. Destroys the bytes at from.
@@ -69,12 +84,11 @@ void Dram::store_blocks(SystemPhysical at, KeyId key, u8* from, u64 bytes) {
       keys_.decrypt_blocks(held, held_at, from, bytes / block_size);
     }
   }
-  std::memcpy(base_ + held_at.value(), from, bytes);
-  log_contents(held_at);
+  put(held_at, from, bytes);
 }
 
 void Dram::read_chunk(SystemPhysical at, KeyId key, std::span<u8> to) {
-  if (bus_layer_ == nullptr && form(at) == key) {
+  if (bus_layer_ == nullptr && form(at) == key && is_written(at.page_number())) {
     std::memcpy(to.data(), base_ + at.value(), to.size());
     return;
   }
@@ -90,8 +104,7 @@ void Dram::write_chunk(SystemPhysical at, KeyId key, std::span<const u8> from) {
     relabel(at, key);
   }
   if (direct && form(at) == key) {
-    std::memcpy(base_ + at.value(), from.data(), from.size());
-    log_contents(at);
+    put(at, from.data(), from.size());
     return;
   }
   FrameCopy copy;
