@@ -17,6 +17,8 @@ class HvDoorbell {
   // The host is told of the page; it must take this one.
   Handled<void> start();
   Handled<void> stop();
+  // What interrupts need before they come this way: the APIC in x2APIC mode and switched on.
+  Handled<void> enable_apic();
 
   struct Flags {
     bool nmi = false, machine_check = false;
@@ -42,6 +44,8 @@ class HvDoorbell {
 
  private:
   Handled<void> ask(ghcb::Event event, u64 info1, u64 info2);
+  Handled<u64> read_msr(u32 msr);
+  Handled<void> write_msr(u32 msr, u64 value);
 
   GhcbClient& client_;
   ghcb::DoorbellPage& page_;

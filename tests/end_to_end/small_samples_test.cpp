@@ -67,6 +67,17 @@ TEST(SmallSamples, StartsAnotherVcpu) {
   EXPECT_TRUE(has(alone.err, "application processor not started")) << alone.err;
 }
 
+TEST(SmallSamples, DoorbellsRingBetweenTwoVcpus) {
+  const ProgramResult result =
+      run_sample("doorbell", {}, {"--injection", "restricted", "--smp", "2"});
+  expect_done(result);
+  EXPECT_TRUE(has(result.out, "ok each throw was caught, and the NMI")) << result.out;
+  // Without the injection mode there is no doorbell.
+  const ProgramResult normal = run_sample("doorbell", {}, {"--smp", "2"});
+  EXPECT_EQ(normal.status, 3) << normal.out;
+  EXPECT_TRUE(has(normal.err, "hypervisor reported an error")) << normal.err;
+}
+
 // The report is the firmware's answer to the question asked.
 TEST(SmallSamples, ReportHasTheDataAskedFor) {
   const ProgramResult result = run_sample("messages");
@@ -103,6 +114,8 @@ struct Lies {
   const char* sample;
   std::vector<ghcb::Event> events;
   std::vector<ghcb::MsrCode> codes;
+  snp::InjectionMode injection = snp::InjectionMode::normal;
+  unsigned vcpus = 1;
 };
 
 const Lies all_lies[] = {
@@ -121,6 +134,12 @@ const Lies all_lies[] = {
      {}},
     {"messages", "messages", {ghcb::Event::guest_request, ghcb::Event::extended_guest_request}, {}},
     {"ports", "console", {ghcb::Event::ioio}, {}},
+    {"doorbells",
+     "doorbell",
+     {ghcb::Event::hv_doorbell_page, ghcb::Event::hv_ipi, ghcb::Event::ap_creation},
+     {},
+     snp::InjectionMode::restricted,
+     2},
 };
 
 class Liar : public testing::TestWithParam<Lies> {};
@@ -139,6 +158,8 @@ TEST_P(Liar, NothingIsAcceptedSilently) {
     GuestOptions options;
     options.kernel = {lies.sample, kernel};
     options.memory = u64{64} << 20;
+    options.injection = lies.injection;
+    options.vcpus = lies.vcpus;
     options.unobserved = true;
     options.host = [&](machine::HostPort& port) {
       return std::make_unique<lab::RandomLiar>(

@@ -34,6 +34,7 @@ SmallGuestMemory memory;
 alignas(SmallGuest) u8 guest_storage[sizeof(SmallGuest)];
 u64 saved_rsp;
 Seen seen;
+void (*hv_action)(Frame& frame);
 
 SmallGuest& the_guest() {
   return *std::launder(reinterpret_cast<SmallGuest*>(guest_storage));
@@ -54,6 +55,10 @@ void meet(const Frame& frame, const Exception& exception) {
 
 }  // namespace
 
+void on_hv(void (*act)(Frame& frame)) {
+  hv_action = act;
+}
+
 Seen attempt(void (*act)(void*), void* context) {
   seen = {};
   sample_attempt(act, context, &saved_rsp);
@@ -71,7 +76,13 @@ void check(SmallGuest& guest, const char* what, bool good) {
 }  // namespace softsnp::guest
 
 void softsnp_guest_exception(softsnp::guest::Frame* frame) {
-  softsnp::guest::the_guest().handle(*frame, softsnp::guest::meet);
+  using namespace softsnp::guest;
+  if (hv_action != nullptr &&
+      frame->vector == static_cast<softsnp::u64>(softsnp::x86::Vector::hv)) {
+    hv_action(*frame);
+    return;
+  }
+  the_guest().handle(*frame, meet);
 }
 
 void softsnp_guest_main(const softsnp::u8* boot_params) {

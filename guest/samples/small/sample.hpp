@@ -18,4 +18,7 @@ struct Seen {
 // Runs act(context); an exception in it ends it and is returned.
 Seen attempt(void (*act)(void*), void* context);
 
+// Restricted injection: what #HV does, on any vCPU. Until then it is an exception like others.
+void on_hv(void (*act)(Frame& frame));
+
 }  // namespace softsnp::guest
