@@ -76,6 +76,16 @@ TEST(Smp, SixteenCpusUnderSnpWorkAlikeInEveryRun) {
   EXPECT_EQ(one.time, two.time);
 }
 
+// As many as there may be.
+TEST(Smp, SixtyFourCpusUnderSnpWork) {
+  LinuxGuest linux_guest;
+  ASSERT_TRUE(linux_guest.is_there()) << "run scripts/fetch_kernels.sh and make_initramfs.sh";
+  GuestOptions options = linux_guest.options_for("smp.sh");
+  options.vcpus = 64;
+  options.unobserved = true;
+  expect_good(record(options).output, 64);
+}
+
 // The bound of bench/smp, with counts that no host changes.
 TEST(Smp, ABootOfSixteenCpusTakesFewInstructionsMore) {
   const LinuxGuest linux_guest;
