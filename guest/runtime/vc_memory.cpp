@@ -115,38 +115,42 @@ Handled<void> check_memory(VcMemory& memory, GuestVirtual at, usize size, Access
   return {};
 }
 
-Handled<void> read_memory(VcMemory& memory, GuestVirtual at, u8* out, usize size, bool user) {
-  if (const auto allowed = check_memory(memory, at, size, Access::read, user); !allowed) {
+namespace {
+
+// act(at, translation, done, piece) for the part in each page, once all of it is allowed.
+template <class Act>
+Handled<void> for_each_piece(VcMemory& memory, GuestVirtual at, usize size, Access access,
+                             bool user, Act act) {
+  if (const auto allowed = check_memory(memory, at, size, access, user); !allowed) {
     return allowed;
   }
   for (usize done = 0; done < size;) {
     const usize here = left_in_page(at + done);
     const usize piece = here < size - done ? here : size - done;
-    const auto to = memory.translate(at + done, Access::read, user);
+    const auto to = memory.translate(at + done, access, user);
     if (!to) {
       return Failure{to.error()};
     }
-    memory.read(at + done, *to, out + done, piece);
+    act(at + done, *to, done, piece);
     done += piece;
   }
   return {};
 }
 
+}  // namespace
+
+Handled<void> read_memory(VcMemory& memory, GuestVirtual at, u8* out, usize size, bool user) {
+  return for_each_piece(memory, at, size, Access::read, user,
+                        [&](GuestVirtual from, const Translation& t, usize done, usize piece) {
+                          memory.read(from, t, out + done, piece);
+                        });
+}
+
 Handled<void> write_memory(VcMemory& memory, GuestVirtual at, const u8* in, usize size, bool user) {
-  if (const auto allowed = check_memory(memory, at, size, Access::write, user); !allowed) {
-    return allowed;
-  }
-  for (usize done = 0; done < size;) {
-    const usize here = left_in_page(at + done);
-    const usize piece = here < size - done ? here : size - done;
-    const auto to = memory.translate(at + done, Access::write, user);
-    if (!to) {
-      return Failure{to.error()};
-    }
-    memory.write(at + done, *to, in + done, piece);
-    done += piece;
-  }
-  return {};
+  return for_each_piece(memory, at, size, Access::write, user,
+                        [&](GuestVirtual to, const Translation& t, usize done, usize piece) {
+                          memory.write(to, t, in + done, piece);
+                        });
 }
 
 Handled<usize> fetch_instruction(VcMemory& memory, GuestVirtual rip, u8* out, bool user) {

@@ -147,6 +147,7 @@ vmm::RunOutcome GuestRun::perform() {
   if (watch_) {
     watch_->attach(*machine_);
   }
+  machine_->dram().set_bus_layer(options_.bus_layer);
   if (options_.host) {
     hostile_ = options_.host(machine_->port());
   }

@@ -37,6 +37,8 @@ struct GuestOptions {
   u32 guest_requests_per_second = 0;
   // Turns the honest host into another one; null: honest. The result outlives the hypervisor.
   std::function<std::unique_ptr<machine::HostPort>(machine::HostPort&)> host;
+  // Between the askers and DRAM from the start on; null: nothing. Outlives the run.
+  memory::BusLayer* bus_layer = nullptr;
   // What the host does between two slices of the guest's time, and how long those are; 0: as usual.
   std::function<void(kvm::Kvm&)> between_slices;
   u64 slice_ticks = 0;

@@ -49,6 +49,25 @@ TEST(SampleGuest, TourUnderSnp) {
   EXPECT_FALSE(run.printed("read as private again: no fault, value 0xbeef"));
 }
 
+// The seam of machine/memory/dram/bus_layer.hpp: every access goes through it, by copies.
+TEST(SampleGuest, ABusLayerThatDoesNothingChangesNothing) {
+  class Wire final : public memory::BusLayer {
+   public:
+    SystemPhysical route(SystemPhysical page) const override { return page; }
+    void before_read(SystemPhysical, memory::KeyId, u64) override { ++reads; }
+    u64 reads = 0;
+  };
+  Wire wire;
+  GuestOptions options;
+  options.bus_layer = &wire;
+  GuestRun direct({}), layered(options);
+  EXPECT_EQ(layered.run().kind, vmm::OutcomeKind::powered_off) << layered.outcome().text;
+  direct.run();
+  EXPECT_EQ(layered.output(), direct.output());
+  EXPECT_EQ(layered.dram_digest(), direct.dram_digest());
+  EXPECT_GT(wire.reads, 1000u);
+}
+
 TEST(SampleGuest, PlainModeHasNothingToConvert) {
   GuestOptions options;
   options.mode = image::Mode::plain;

@@ -76,6 +76,8 @@ class MemoryPort {
   // is set. The pointer is good for this access only. A write may be assumed to happen: code
   // decoded from those bytes is dropped. Fills the core's TLB where later accesses may go direct.
   virtual u8* translate(Core& core, u64 linear, u32 size, Access access) = 0;
+  // Whether a pointer outlives the next translation, unless that changes its frame's form.
+  virtual bool keeps_pointers() const { return true; }
   // The same with the bytes instead of a pointer. False: core.fault is set.
   virtual bool load(Core& core, u64 linear, void* to, u32 size) {
     const u8* from = translate(core, linear, size, Access::read);

@@ -185,7 +185,7 @@ const Op* op_movs(Core& core, const Op* op) {
   count = std::min(from.count, to.count);
   set_count<T>(from, count, down);
   set_count<T>(to, count, down);
-  if (count != 0 && destination_ok) {
+  if (count != 0 && destination_ok && core.memory->keeps_pointers()) {
     const u8* source = run_pointer<T>(core, from, Access::read);
     if (source == nullptr) {
       return fault_at(core, op);

@@ -50,6 +50,7 @@ class Mmu final : public MemoryPort {
 
   // MemoryPort: data access with the core's privilege; all checks; fills the TLB.
   u8* translate(Core& core, u64 linear, u32 size, Access access) override;
+  bool keeps_pointers() const override { return !dram_.has_bus_layer(); }
   bool load(Core& core, u64 linear, void* to, u32 size) override;
   bool store(Core& core, u64 linear, const void* from, u32 size) override;
   // For observers: stores to the frame are told from now on; and who hears of them.
