@@ -6,39 +6,14 @@
 #include "machine/memory/rmp/describe.hpp"
 
 namespace softsnp::observe {
-namespace {
-
-const char* asker_name(memory::AskerKind kind) {
-  switch (kind) {
-    case memory::AskerKind::host:
-      return "the host";
-    case memory::AskerKind::guest:
-      return "the guest";
-    case memory::AskerKind::snp_guest:
-      return "the SNP guest";
-    case memory::AskerKind::device:
-      return "a device";
-  }
-  return "?";
-}
-
-const char* access_name(memory::AccessKind kind) {
-  switch (kind) {
-    case memory::AccessKind::read:
-      return "read";
-    case memory::AccessKind::write:
-      return "write";
-    case memory::AccessKind::fetch:
-      return "instruction fetch";
-    case memory::AccessKind::table_walk:
-      return "page-table walk";
-  }
-  return "?";
-}
-
-}  // namespace
-
+// What repeats itself (a fault that the guest runs into again and again) is said once.
 void Explainer::keep(std::string paragraph) {
+  if (!paragraphs_.empty() && paragraph == newest_) {
+    paragraphs_.back() = fmt::format("{} This happened {} times in a row.", newest_, ++times_);
+    return;
+  }
+  newest_ = paragraph;
+  times_ = 1;
   paragraphs_.push_back(std::move(paragraph));
   if (paragraphs_.size() > kept) {
     paragraphs_.pop_front();
@@ -78,15 +53,14 @@ std::string Explainer::access_story() const {
     return {};
   }
   const memory::AccessRequest& r = d.request;
-  std::string who = asker_name(r.asker.kind);
+  std::string who = fmt::format("the {}", name(r.asker.kind));
   if (r.asker.asid != Asid::host) {
     who += fmt::format(" (ASID {}, VMPL{})", number(r.asker.asid), number(r.asker.vmpl));
   }
   return fmt::format(
              "{} {} of gVA {:#x}, gPA {:#x}, sPA {:#x}, C-bit {}, mapped as {}: the {} check of "
-             "the "
-             "RMP access table (hardware sheet 5.1, 5.2) failed. ",
-             who, access_name(r.kind), d.linear, r.gpa.value(), r.spa.value(),
+             "the RMP access table (hardware sheet 5.1, 5.2) failed. ",
+             who, name(r.kind), d.linear, r.gpa.value(), r.spa.value(),
              r.encrypted ? "set" : "clear", r.mapping_size == PageSize::size_2m ? "2M" : "4K",
              name(d.rule)) +
          entry_story(r.spa.page(), d.has_entry ? &d.entry : nullptr);

@@ -51,6 +51,8 @@ class Explainer final : public Listener {
   const Symbols& symbols_;
   Evidence evidence_;
   std::deque<std::string> paragraphs_;
+  std::string newest_;  // as it was said first
+  u64 times_ = 0;
   std::optional<std::string> pending_nested_;  // until the hypervisor has tried
 };
 

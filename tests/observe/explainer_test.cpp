@@ -103,5 +103,16 @@ TEST_F(ExplainerTest, KeepsTheNewestOnly) {
   expect_words({"found 0x17"});
 }
 
+TEST_F(ExplainerTest, WhatRepeatsItselfIsSaidOnce) {
+  for (int i = 0; i < 3; ++i) {
+    explainer_.vmrun_refused({"again", 1, 0});
+  }
+  EXPECT_EQ(explainer_.paragraphs().size(), 1u);
+  expect_words({"found 0x1,", "3 times in a row"});
+  explainer_.vmrun_refused({"again", 2, 0});
+  explainer_.vmrun_refused({"again", 1, 0});
+  EXPECT_EQ(explainer_.paragraphs().size(), 3u);
+}
+
 }  // namespace
 }  // namespace softsnp::observe
