@@ -3,11 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <random>
 #include <string>
 
-#include "arch/svm/exit_code.hpp"
+#include "base/bytes.hpp"
 #include "guest/runtime/cause.hpp"
 #include "tests/guest/runtime/simulated_host.hpp"
 
