@@ -48,7 +48,7 @@ Handled<u64> HvDoorbell::read_msr(u32 msr) {
   client_.begin();
   client_.set(ghcb::field::rcx, msr);
   if (const auto done = client_.call(number(svm::ExitCode::msr), 0, 0); !done) {
-    return done;
+    return Failure<Trouble>{done.error()};
   }
   const auto low = client_.answer(ghcb::field::rax), high = client_.answer(ghcb::field::rdx);
   if (!low || !high) {
