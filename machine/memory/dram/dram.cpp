@@ -48,6 +48,7 @@ void Dram::convert(SystemPhysical page, KeyId key) {
   const u64 number = page.page_number();
   u8* bytes = base_ + page.page().value();
   const KeyId held = forms_[number];
+  marks_[number] |= written_mark;
   if (held != KeyId::none) {
     keys_.encrypt_frame(held, page.page(), bytes);
   }

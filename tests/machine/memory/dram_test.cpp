@@ -199,6 +199,27 @@ TEST_F(DramTest, reencrypting_what_is_already_plain_costs_no_aes) {
   EXPECT_NE(seen(page, KeyId::none), filled(3));
 }
 
+// Zeros under a key that nobody ever wrote are ciphertext once the key goes, however that is done:
+// under a retired name while there are any, in place afterwards.
+TEST_F(DramTest, a_key_that_goes_leaves_the_ciphertext_of_fresh_frames) {
+  const auto nth = [](u32 n) {
+    MemoryKey key{};
+    std::memcpy(&key, &n, sizeof n);
+    return key;
+  };
+  std::vector<Frame> before;
+  for (u32 n = 0; n < key_id_limit - first_retired_key + 4; ++n) {
+    dram.keys().install(key_1, nth(n + 1));
+    if (n != 0) {
+      ASSERT_EQ(seen(page, KeyId::none), before.back()) << n;
+      before.pop_back();
+    }
+    dram.zero_frames(page, 1, key_1);
+    before.push_back(seen(page, KeyId::none));
+    ASSERT_NE(before.back(), Frame{});
+  }
+}
+
 TEST_F(DramTest, writers_other_than_cores_log_watched_frames_only) {
   dram.set_watched(page, true);
   u64 number = dram.log().number();
