@@ -1,7 +1,7 @@
 #include "guest/runtime/hv_doorbell.hpp"
 
-#include "arch/svm/exit_code.hpp"
 #include "arch/x86/msr.hpp"
+#include "guest/runtime/ghcb_msr.hpp"
 
 namespace softsnp::guest {
 namespace {
@@ -40,44 +40,14 @@ Handled<void> HvDoorbell::ask(ghcb::Event event, u64 info1, u64 info2) {
   return answer ? Handled<void>() : Failure<Trouble>{answer.error()};
 }
 
-Handled<u64> HvDoorbell::read_msr(u32 msr) {
-  const GhcbUse use(client_);
-  if (!use.ok()) {
-    return trouble(Cause::vc_nested_too_deep);
-  }
-  client_.begin();
-  client_.set(ghcb::field::rcx, msr);
-  if (const auto done = client_.call(number(svm::ExitCode::msr), 0, 0); !done) {
-    return Failure<Trouble>{done.error()};
-  }
-  const auto low = client_.answer(ghcb::field::rax), high = client_.answer(ghcb::field::rdx);
-  if (!low || !high) {
-    return !low ? low : high;
-  }
-  return static_cast<u32>(*low) | *high << 32;
-}
-
-Handled<void> HvDoorbell::write_msr(u32 msr, u64 value) {
-  const GhcbUse use(client_);
-  if (!use.ok()) {
-    return trouble(Cause::vc_nested_too_deep);
-  }
-  client_.begin();
-  client_.set(ghcb::field::rcx, msr);
-  client_.set(ghcb::field::rax, static_cast<u32>(value));
-  client_.set(ghcb::field::rdx, value >> 32);
-  const auto done = client_.call(number(svm::ExitCode::msr), 1, 0);
-  return done ? Handled<void>() : Failure<Trouble>{done.error()};
-}
-
 Handled<void> HvDoorbell::enable_apic() {
   constexpr u64 enabled_x2apic = u64{3} << 10, software_enabled = 0x1FF;
-  const auto base = read_msr(x86::msr::apic_base);
+  const auto base = read_msr(client_, x86::msr::apic_base);
   if (!base) {
     return Failure<Trouble>{base.error()};
   }
-  const auto switched = write_msr(x86::msr::apic_base, *base | enabled_x2apic);
-  return switched ? write_msr(spurious_vector, software_enabled) : switched;
+  const auto switched = write_msr(client_, x86::msr::apic_base, *base | enabled_x2apic);
+  return switched ? write_msr(client_, spurious_vector, software_enabled) : switched;
 }
 
 HvDoorbell::Flags HvDoorbell::take_flags() {
@@ -113,7 +83,7 @@ Handled<void> HvDoorbell::end_of_interrupt() {
   if (__atomic_exchange_n(&page_.no_eoi_required, u8{0}, __ATOMIC_SEQ_CST) != 0) {
     return {};
   }
-  return write_msr(eoi, 0);
+  return write_msr(client_, eoi, 0);
 }
 
 Handled<void> HvDoorbell::send_ipi(u64 icr) {

@@ -44,8 +44,6 @@ class HvDoorbell {
 
  private:
   Handled<void> ask(ghcb::Event event, u64 info1, u64 info2);
-  Handled<u64> read_msr(u32 msr);
-  Handled<void> write_msr(u32 msr, u64 value);
 
   GhcbClient& client_;
   ghcb::DoorbellPage& page_;

@@ -1,6 +1,7 @@
 // Instructions without memory operands. GHCB sheet 3.1.
 #include "arch/svsm/calling_area.hpp"
 #include "guest/runtime/frame_registers.hpp"
+#include "guest/runtime/ghcb_msr.hpp"
 #include "guest/runtime/vc_event.hpp"
 
 namespace softsnp::guest {
@@ -13,16 +14,23 @@ using decode::Operation;
 constexpr u32 encryption_leaf = 0x8000001F;
 constexpr u32 svsm_present = u32{1} << 28;
 
-// EDX:EAX as a counter or an MSR is read.
-Handled<void> take_edx_eax(const VcEvent& event) {
-  const auto low = event.ghcb().answer(field::rax);
-  const auto high = event.ghcb().answer(field::rdx);
-  if (!low || !high) {
-    return trouble(Cause::answer_incomplete);
+// As a counter or an MSR is read.
+Handled<void> set_edx_eax(Frame& frame, const Handled<u64>& value) {
+  if (!value) {
+    return Failure{value.error()};
   }
-  event.frame.rax = static_cast<u32>(*low);
-  event.frame.rdx = static_cast<u32>(*high);
+  frame.rax = static_cast<u32>(*value);
+  frame.rdx = *value >> 32;
   return {};
+}
+
+Handled<void> ask_for_msr(const VcEvent& event, bool write) {
+  Frame& frame = event.frame;
+  const auto msr = static_cast<u32>(frame.rcx);
+  if (!write) {
+    return set_edx_eax(frame, read_msr(event.ghcb(), msr));
+  }
+  return write_msr(event.ghcb(), msr, u64{static_cast<u32>(frame.rax)} | frame.rdx << 32);
 }
 
 // DR7: bit 10 is one, 11, 12, 14, 15 are zero (APM2 3.1.5); Linux keeps 13 clear as well.
@@ -61,24 +69,8 @@ Handled<void> emulate_msr(const VcEvent& event) {
       frame.rax = static_cast<u32>(event.state.calling_area.value());
       frame.rdx = event.state.calling_area.value() >> 32;
     }
-    event.finish();
-    return {};
-  }
-  const GhcbUse use(event.ghcb());
-  if (!use.ok()) {
-    return trouble(Cause::vc_nested_too_deep);
-  }
-  event.ghcb().begin();
-  event.ghcb().set(field::rcx, static_cast<u32>(frame.rcx));
-  if (write) {
-    event.ghcb().set(field::rax, static_cast<u32>(frame.rax));
-    event.ghcb().set(field::rdx, static_cast<u32>(frame.rdx));
-  }
-  if (const auto done = event.ghcb().call(number(ghcb::Event::msr), write ? 1 : 0, 0); !done) {
+  } else if (const auto done = ask_for_msr(event, write); !done) {
     return Failure{done.error()};
-  }
-  if (const auto taken = write ? Handled<void>() : take_edx_eax(event); !taken) {
-    return taken;
   }
   event.finish();
   return {};
@@ -108,7 +100,7 @@ Handled<void> emulate_counter(const VcEvent& event) {
   if (operation == Operation::rdtscp && !aux) {
     return Failure{aux.error()};
   }
-  if (const auto taken = take_edx_eax(event); !taken) {
+  if (const auto taken = set_edx_eax(event.frame, edx_eax(event.ghcb())); !taken) {
     return taken;
   }
   if (operation == Operation::rdtscp) {

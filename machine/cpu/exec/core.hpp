@@ -78,20 +78,9 @@ class MemoryPort {
   virtual u8* translate(Core& core, u64 linear, u32 size, Access access) = 0;
   // Whether a pointer outlives the next translation, unless that changes its frame's form.
   virtual bool keeps_pointers() const { return true; }
-  // The same with the bytes instead of a pointer. False: core.fault is set.
-  virtual bool load(Core& core, u64 linear, void* to, u32 size) {
-    const u8* from = translate(core, linear, size, Access::read);
-    if (from != nullptr) {
-      __builtin_memcpy(to, from, size);
-    }
-    return from != nullptr;
-  }
-  virtual bool store(Core& core, u64 linear, const void* from, u32 size) {
-    u8* to = translate(core, linear, size, Access::write);
-    if (to != nullptr) {
-      __builtin_memcpy(to, from, size);
-    }
-    return to != nullptr;
+  // translate() for who only copies size bytes at once: the pointer may lead to a stand-in.
+  virtual u8* reach(Core& core, u64 linear, u32 size, Access access) {
+    return translate(core, linear, size, access);
   }
 };
 

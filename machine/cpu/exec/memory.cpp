@@ -24,9 +24,11 @@ bool load_any(Core& core, u64 linear, void* to, u32 size) {
   while (done < size) {
     const u64 at = wrap(core, linear + done);
     const u32 part = bytes_in_page(at, size - done);
-    if (!core.memory->load(core, at, static_cast<u8*>(to) + done, part)) {
+    const u8* from = core.memory->reach(core, at, part, Access::read);
+    if (from == nullptr) {
       return false;
     }
+    std::memcpy(static_cast<u8*>(to) + done, from, part);
     done += part;
   }
   return true;
@@ -55,9 +57,11 @@ bool store_any(Core& core, u64 linear, const void* from, u32 size) {
   while (done < size) {
     const u64 at = wrap(core, linear + done);
     const u32 part = bytes_in_page(at, size - done);
-    if (!core.memory->store(core, at, static_cast<const u8*>(from) + done, part)) {
+    u8* to = core.memory->reach(core, at, part, Access::write);
+    if (to == nullptr) {
       return false;
     }
+    std::memcpy(to, static_cast<const u8*>(from) + done, part);
     done += part;
   }
   return true;

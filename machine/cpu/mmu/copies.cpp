@@ -8,7 +8,7 @@ namespace softsnp::cpu {
 
 u8* Mmu::begin_first_write(Core& core, u64 linear, const Translation& t) {
   dram_.read(t.spa.page(), t.key, first_bytes_);
-  first_write_ = {t.spa.page(), t.key, &fill(core, linear, true, true, t, first_bytes_)};
+  first_write_ = {t.spa.page(), t.key, &fill(core, linear, true, t, first_bytes_)};
   unsettled_ = true;
   return first_bytes_ + t.spa.page_offset();
 }

@@ -58,11 +58,10 @@ bool Mmu::write_allowed_too(Core&, const Translation& t, Rights rights) const {
                      t.gpa.page(), t.mapping_size}) == memory::Rule::none;
 }
 
-TlbEntry& Mmu::fill(Core& core, u64 linear, bool readable, bool writable, const Translation& t,
-                    u8* host) {
+TlbEntry& Mmu::fill(Core& core, u64 linear, bool writable, const Translation& t, u8* host) {
   const u64 page = linear & ~page_offset_mask;
   TlbEntry& entry = core.tlb[tlb_index(linear)];
-  entry.read_tag = readable ? page : ~u64{0};
+  entry.read_tag = page;
   entry.write_tag = writable ? page : ~u64{0};
   entry.addend = reinterpret_cast<u64>(host) - page;
   entry.frame = t.spa.page_number() | (t.global ? TlbEntry::global_flag : 0);
@@ -121,7 +120,7 @@ u8* Mmu::access_page(Core& core, u64 linear, u32 size, Access access, Rights rig
         (access == Access::write || (t.writable && write_allowed_too(core, t, rights)));
     // A VMPL mask may allow writes and not reads; then nothing is cached (hardware sheet 6.1:
     // write without read faults any data access).
-    fill(core, linear, true, writable, t, host);
+    fill(core, linear, writable, t, host);
     dram_.note_pointer(t.spa);
   }
   return host + t.spa.page_offset();
@@ -131,22 +130,8 @@ u8* Mmu::translate(Core& core, u64 linear, u32 size, Access access) {
   return access_page(core, linear, size, access, rights_of(core), Want::pointer);
 }
 
-bool Mmu::store(Core& core, u64 linear, const void* from, u32 size) {
-  u8* to = access_page(core, linear, size, Access::write, rights_of(core), Want::bytes);
-  if (to == nullptr) {
-    return false;
-  }
-  std::memcpy(to, from, size);
-  return true;
-}
-
-bool Mmu::load(Core& core, u64 linear, void* to, u32 size) {
-  const u8* from = access_page(core, linear, size, Access::read, rights_of(core), Want::bytes);
-  if (from == nullptr) {
-    return false;
-  }
-  std::memcpy(to, from, size);
-  return true;
+u8* Mmu::reach(Core& core, u64 linear, u32 size, Access access) {
+  return access_page(core, linear, size, access, rights_of(core), Want::bytes);
 }
 
 const u8* Mmu::fetch(Core& core, u64 linear, SystemPhysical& at) {

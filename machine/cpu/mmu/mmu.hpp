@@ -51,8 +51,7 @@ class Mmu final : public MemoryPort {
   // MemoryPort: data access with the core's privilege; all checks; fills the TLB.
   u8* translate(Core& core, u64 linear, u32 size, Access access) override;
   bool keeps_pointers() const override { return !dram_.has_bus_layer(); }
-  bool load(Core& core, u64 linear, void* to, u32 size) override;
-  bool store(Core& core, u64 linear, const void* from, u32 size) override;
+  u8* reach(Core& core, u64 linear, u32 size, Access access) override;
   // For observers: stores to the frame are told from now on; and who hears of them.
   void watch_stores(SystemPhysical page);
   void set_store_listener(StoreListener* listener) { store_watch_.set_listener(listener); }
@@ -161,12 +160,11 @@ class Mmu final : public MemoryPort {
   // What an access wants of its page.
   enum class Want : u8 {
     pointer,  // and the TLB filled
-    bytes,    // the same, or a copy that is good to the next settle()
+    bytes,    // the same, or one to a copy that is good to the next settle()
     once,     // a pointer for this access only
   };
   u8* access_page(Core& core, u64 linear, u32 size, Access access, Rights rights, Want want);
-  TlbEntry& fill(Core& core, u64 linear, bool readable, bool writable, const Translation& t,
-                 u8* host);
+  TlbEntry& fill(Core& core, u64 linear, bool writable, const Translation& t, u8* host);
   u8* begin_first_write(Core& core, u64 linear, const Translation& t);
   void end_first_write();
   Rights rights_of(const Core& core) const {
